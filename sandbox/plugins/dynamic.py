@@ -1,0 +1,15 @@
+"""The host of dynamic providers: the SDK's own, with an end of its own on signals and when the engine dies."""
+
+import os
+import runpy
+import sys
+
+from sandbox.plugins.lifecycle import end_promptly
+
+
+def main() -> None:
+    """Becomes `python -u -m pulumi.dynamic` in the program's directory, whose modules a provider may import."""
+    end_promptly()
+    sys.path[0] = os.getcwd()
+    sys.stdout.reconfigure(write_through=True)  # type: ignore[union-attr]  # the engine waits for the port
+    runpy.run_module("pulumi.dynamic", run_name="__main__", alter_sys=True)
