@@ -56,7 +56,8 @@ def _source_hash(source: Path) -> str:
 
 
 def _is_built(path: Path) -> bool:
-    return path.name == "go.mod" or (path.suffix == ".go" and not path.name.endswith("_test.go"))
+    """Sources, and what they embed; not the README or Dockerfile beside them."""
+    return path.suffix in {".go", ".mod", ".html"} and not path.name.endswith("_test.go")
 
 
 def _build(source: Path, name: str, target: Path) -> None:

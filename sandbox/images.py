@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -58,7 +59,7 @@ def build(
     if start_delay < 0:
         raise ImageError(f"start delay {start_delay}: must not be negative")
     env = {"VERSION": version, "COLOUR": colour}
-    # Left out at their defaults, as a Dockerfile would, so that the image says only what is special about it.
+    # Left out at their defaults, so that the image says only what is special about it.
     env |= {"FAIL_SHARE": f"{fail_share:g}"} if fail_share else {}
     env |= {"CRASH": "true"} if crash else {}
     env |= {"START_DELAY": f"{start_delay:g}s"} if start_delay else {}
@@ -92,7 +93,10 @@ def push(image: Image, repository: str, tag: str | None = None) -> str:
     except subprocess.TimeoutExpired:
         raise ImageError(f"{destination}: no end of the push after 60 s; is the registry up?") from None
     if run.returncode != 0:
-        raise ImageError(f"{destination}: push failed: {_reason(run.stderr)}")
+        raise ImageError(
+            f"{destination}: push failed: {_reason(run.stderr)}; check the repository's name, the login in "
+            "$DOCKER_CONFIG/config.json and the certificates in $SSL_CERT_FILE"
+        )
     return f"{repository}@{image.digest}"
 
 
@@ -121,9 +125,10 @@ def _auth_file() -> Path | None:
 
 
 def _reason(stderr: str) -> str:
-    """skopeo logs lines as `time=… level=fatal msg="…"`: the last one's message."""
+    """The cause out of skopeo's last log line, `time=… level=fatal msg="step: step: cause"`, on one line."""
     lines = stderr.strip().splitlines() or ["skopeo said nothing"]
-    return lines[-1].partition('msg="')[2].rstrip('"') or lines[-1]
+    message = lines[-1].partition('msg="')[2].rstrip('"') or lines[-1]
+    return re.sub(r"^.*? at destination: ", "", message).replace('\\"', '"')
 
 
 def _arguments() -> argparse.ArgumentParser:

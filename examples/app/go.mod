@@ -1,0 +1,3 @@
+module slipway.dev/examples/app
+
+go 1.22
