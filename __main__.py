@@ -1,0 +1,30 @@
+"""Slipway: from GitLab to Kubernetes. A stack builds what its config names.
+
+- `slipway:access`: an administrator's stack: namespaces, deploy identities, tokens, GitLab's variables.
+- `slipway:environment` with `slipway:workloads`: a CI job's stack: the workloads of one environment and their releases.
+"""
+
+import pulumi
+
+import settings
+from errors import UserError
+
+
+def main() -> None:
+    """Reads the settings and builds what they name; a mistake of the user ends the run with one line each."""
+    stack = settings.load()
+    if stack.access:
+        from components.access import Access, AccessArgs  # pulumi_gitlab costs 0.4 s: only where it is needed
+
+        pulumi.export("access", Access("access", AccessArgs(stack.access)).summary)
+    if stack.environment:
+        from components.environment import Environment, EnvironmentArgs
+
+        args = EnvironmentArgs(stack.environment, stack.workloads, stack.run)
+        pulumi.export("workloads", Environment(stack.environment.name, args).summary)
+
+
+try:
+    main()
+except UserError as error:
+    raise pulumi.RunError(str(error)) from None

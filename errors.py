@@ -1,0 +1,8 @@
+"""The one base of every error that is meant for a person."""
+
+
+class UserError(Exception):
+    """Something the user can put right: the text says what is wrong, where, and what to do.
+
+    The program turns it into `pulumi.RunError`: one line a mistake, exit status 1, no traceback.
+    """

@@ -1,0 +1,43 @@
+"""Finds where a live object says otherwise than we want; fields that we don't declare are not ours to judge."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lightkube.utils.quantity import parse_quantity
+
+
+def drift(wanted: Any, live: Any, path: str = "") -> list[str]:
+    """Paths of the declared fields whose live value differs.
+
+    Lists of named things (containers, ports, environment) are matched by name, others by position. What the API server
+    adds, or another field manager owns beside ours, is no drift: server-side apply would not remove it either.
+    """
+    if isinstance(wanted, Mapping):
+        if not isinstance(live, Mapping):
+            return [path] if wanted else []
+        found: list[str] = []
+        for key, value in wanted.items():
+            if value is not None:
+                found += drift(value, live.get(key), f"{path}.{key}" if path else str(key))
+        return found
+    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+        return _list_drift(wanted, live if isinstance(live, Sequence) else [], path)
+    return [] if _same(wanted, live) else [path]
+
+
+def _list_drift(wanted: Sequence[Any], live: Sequence[Any], path: str) -> list[str]:
+    if all(isinstance(item, Mapping) and "name" in item for item in wanted):
+        named = {item.get("name"): item for item in live if isinstance(item, Mapping)}
+        return [p for item in wanted for p in drift(item, named.get(item["name"]), f"{path}[{item['name']}]")]
+    if len(wanted) != len(live):
+        return [path]
+    return [p for i, pair in enumerate(zip(wanted, live, strict=True)) for p in drift(*pair, f"{path}[{i}]")]
+
+
+def _same(wanted: Any, live: Any) -> bool:
+    if wanted == live or (not wanted and live is None):
+        return True
+    try:  # "0.1" and "100m" are one quantity
+        return isinstance(wanted, str) and isinstance(live, str) and parse_quantity(wanted) == parse_quantity(live)
+    except ValueError:
+        return False

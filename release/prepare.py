@@ -1,0 +1,177 @@
+"""Everything a run must know of a workload before the first write: observe, settle what is wanted, plan."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lightkube import Client
+
+from errors import UserError
+from release import image, ledger, manifests, secret_env
+from release.drift import drift
+from release.manifests import Subject
+from release.model import Action, Manifest, Observed, Plan, Release
+from release.observe import World, held_secret, observe
+from release.plan import plan
+from settings import Run
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workload with all that its resources are made of."""
+
+    subject: Subject
+    world: World
+    plan: Plan
+    deployment: Manifest
+    secrets: Mapping[str, Mapping[str, str] | None]
+    """The Secrets that releases on the ledger need, by name; None where this identity may not read the content."""
+    provenance: Mapping[str, str]
+
+    @property
+    def waits(self) -> bool:
+        """Whether this run has a rollout to wait for: a release, a scaling, or a drift that is repaired."""
+        return self.plan.moves or bool(drift(self.deployment["spec"], (self.world.live("Deployment") or {}).get("spec")))
+
+
+def prepare(
+    client: Client,
+    subject: Subject,
+    run: Run,
+    *,
+    preview: bool,
+    exists: bool,
+    warn: Callable[[str], None],
+    environment: Mapping[str, str] = os.environ,
+) -> Prepared:
+    """Observes a workload and plans this run; raises UserError before anything is written.
+
+    `exists`: whether the namespace is there. `preview`: what only a real run can know (a protected variable, an image
+    behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv` and registry login.
+    """
+    world = observe(client, subject) if exists else World({}, Observed(None))
+    action = Action(run.action)
+    secret = _secret(subject, world, environment, preview=preview, warn=warn)
+    wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
+    desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
+    decided = plan(subject.name, world.observed, desired, action)
+    deployment = manifests.deployment(subject, decided.release.pod_template())
+    return Prepared(
+        subject=subject,
+        world=world,
+        plan=decided,
+        deployment=deployment,
+        secrets=_held(client, subject, world, decided.release, secret, exists=exists, preview=preview),
+        provenance=dict(run.provenance),
+    )
+
+
+def _secret(
+    subject: Subject, world: World, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]
+) -> secret_env.Content | None:
+    if not subject.workload.secret_env:
+        return None
+    values, missing = secret_env.values(subject.workload.secret_env, environment)
+    if not missing:
+        return secret_env.content(subject, values)
+    text = (
+        f"slipway:workloads.{subject.name}.secretEnv: {', '.join(missing)} not in the job's environment: "
+        "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
+    )
+    live = world.observed.track
+    names = Release.of(live.template).secrets if live else frozenset()
+    if not preview:
+        raise UserError(text)
+    warn(text + "; this preview takes the values to be unchanged")
+    return secret_env.Content(next(iter(names), f"{subject.name}-env-unknown"), None)
+
+
+def _wanted_image(
+    subject: Subject,
+    world: World,
+    run: Run,
+    environment: Mapping[str, str],
+    *,
+    preview: bool,
+    warn: Callable[[str], None],
+) -> str:
+    """The image to run: SLIPWAY_IMAGE, else what is live, else the settings' first image; as a digest."""
+    track = world.observed.track
+    live = Release.of(track.template).image if track else None
+    wanted = run.image_for(subject.name) or subject.workload.image or live
+    if wanted is None:
+        raise UserError(
+            f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
+            "set SLIPWAY_IMAGE in the job, or `image` in the stack file"
+        )
+    if wanted == live or run.action != Action.DEPLOY:
+        return live or wanted
+    try:
+        return image.resolve(wanted, environment)
+    except image.ImageUnresolved as error:
+        if not preview:
+            raise
+        warn(f"{error}; this preview shows it as given")
+        return wanted
+
+
+def _held(
+    client: Client,
+    subject: Subject,
+    world: World,
+    target: Release,
+    secret: secret_env.Content | None,
+    *,
+    exists: bool,
+    preview: bool,
+) -> Mapping[str, Mapping[str, str] | None]:
+    """The Secrets that must be there after this run: of the release, of the live one, of those on the ledger."""
+    needed = set(target.secrets)
+    if world.observed.track:
+        needed |= Release.of(world.observed.track.template).secrets
+    for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
+        needed |= record.release.secrets
+    held: dict[str, Mapping[str, str] | None] = {}
+    for name in sorted(needed):
+        if secret and name == secret.name and secret.data is not None:
+            held[name] = secret.data
+            continue
+        found = held_secret(client, subject.namespace, name) if exists else None
+        if found is not None or preview:
+            held[name] = found
+        elif name in target.secrets:
+            raise UserError(
+                f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is gone "
+                "from the cluster: deploy an image with SLIPWAY_IMAGE instead"
+            )
+    return held
+
+
+def declared(
+    wanted: dict[str, Any], live: Manifest | None, absent: str, *, always: bool = False
+) -> dict[str, Any]:
+    """The manifest with the annotation that makes the engine see what the cluster says.
+
+    The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
+    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value.
+    `absent`: what it takes where there is no live object, new for each run. `always`: differ in any case.
+    """
+    annotations = wanted["metadata"]["annotations"]
+    if live is None:
+        value: str | None = absent
+    elif always or drift(_comparable(wanted), live):
+        value = live["metadata"]["resourceVersion"]
+    else:
+        value = live["metadata"].get("annotations", {}).get(OBSERVED)
+    observed = {OBSERVED: value} if value else {}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": {**annotations, **observed}}}
+
+
+OBSERVED = "slipway.dev/observed"
+
+
+def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Without what never reaches the live object: annotations that speak to the provider."""
+    annotations = {k: v for k, v in wanted["metadata"]["annotations"].items() if not k.startswith("pulumi.com/")}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
