@@ -15,3 +15,39 @@ help:            ## this list
 	@test -e $(VENV)/.done || { echo "installing the Python packages ..."; rm -rf $(VENV); python3 -m venv $(VENV) \
 	  && $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt && touch $(VENV)/.done; }
 	@ln -sfn $(VENV) .venv
+
+demo: .venv      ## bring up a real cluster and run the program on it: access, staging, production, v2 under load, rollback
+	@$(PY) -m sandbox up --name demo
+	@$(PY) -m sandbox exec --name demo -- $(PY) -m demo
+
+test: .venv      ## all tests: unit, component, engine (on a sandbox of their own); ends with pytest's summary
+	@$(PY) -m sandbox up --name test
+	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -m "not soak" $(ARGS); status=$$?; \
+	  $(PY) -m sandbox down --name test || exit 1; exit $$status
+
+soak: .venv      ## the same assertions with many more rounds and kill points
+	@$(PY) -m sandbox up --name soak
+	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine $(ARGS); status=$$?; \
+	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
+
+check: .venv     ## ruff, mypy --strict, import-linter, the schema test
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest -q tests/unit/test_settings_schema.py
+
+bench: .venv     ## one release against kubectl and Helm, a no-op against a bare Pulumi program
+	@$(PY) -m sandbox up --name bench
+	@$(PY) -m sandbox exec --name bench -- $(PY) -m bench; status=$$?; $(PY) -m sandbox down --name bench || exit 1; exit $$status
+
+up: .venv        ## start a sandbox: make up [NAME=demo]
+	@$(PY) -m sandbox up --name $(NAME)
+
+down: .venv      ## stop a sandbox and leave nothing behind
+	@$(PY) -m sandbox down --name $(NAME)
+
+status: .venv    ## what runs in a sandbox
+	@$(PY) -m sandbox status --name $(NAME)
+
+shell: .venv     ## a shell inside a sandbox: kubectl, pulumi, curl of service addresses
+	@$(PY) -m sandbox exec --name $(NAME) -- bash

@@ -14,15 +14,6 @@ RELEASE_LABEL = "slipway.dev/release"
 """Pod label that says which release a pod runs; its value is the release id."""
 
 
-class Action(StrEnum):
-    """What this run is asked to do (`SLIPWAY_ACTION`)."""
-
-    DEPLOY = "deploy"
-    PROMOTE = "promote"
-    ABORT = "abort"
-    ROLLBACK = "rollback"
-
-
 class Phase(StrEnum):
     """Where a workload stands; the words are Argo Rollouts'."""
 

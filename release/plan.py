@@ -1,7 +1,8 @@
 """Decides a rolling release: a pure function from what is observed and wanted to what this run does."""
 
 from errors import UserError
-from release.model import Action, Observed, Phase, Plan, Release
+from release.model import Observed, Phase, Plan, Release
+from settings import Action
 
 
 class NothingToDo(UserError):

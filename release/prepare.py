@@ -11,10 +11,10 @@ from errors import UserError
 from release import image, ledger, manifests, secret_env
 from release.drift import drift
 from release.manifests import Subject
-from release.model import Action, Manifest, Observed, Plan, Release
+from release.model import Manifest, Observed, Plan, Release
 from release.observe import World, held_secret, observe
 from release.plan import plan
-from settings import Run
+from settings import Action, Run
 
 
 @dataclass(frozen=True)
@@ -51,11 +51,10 @@ def prepare(
     behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv` and registry login.
     """
     world = observe(client, subject) if exists else World({}, Observed(None))
-    action = Action(run.action)
     secret = _secret(subject, world, environment, preview=preview, warn=warn)
     wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
-    decided = plan(subject.name, world.observed, desired, action)
+    decided = plan(subject.name, world.observed, desired, run.action)
     deployment = manifests.deployment(subject, decided.release.pod_template())
     return Prepared(
         subject=subject,
@@ -99,13 +98,13 @@ def _wanted_image(
     """The image to run: SLIPWAY_IMAGE, else what is live, else the settings' first image; as a digest."""
     track = world.observed.track
     live = Release.of(track.template).image if track else None
-    wanted = run.image_for(subject.name) or subject.workload.image or live
+    wanted = run.images.get(subject.name) or subject.workload.image or live
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
             "set SLIPWAY_IMAGE in the job, or `image` in the stack file"
         )
-    if wanted == live or run.action != Action.DEPLOY:
+    if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
     try:
         return image.resolve(wanted, environment)

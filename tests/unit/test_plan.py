@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from release import ledger
-from release.model import Action, Observed, Phase, Plan, Release, Track
+from release.model import Observed, Phase, Plan, Release, Track
 from release.plan import NothingToDo, plan
+from settings import Action
 
 
 def release(image: str) -> Release:

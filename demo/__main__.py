@@ -1,0 +1,128 @@
+"""Access as administrator, staging and production as the deploy identity, v2 and a rollback under load, a table."""
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightkube import Client
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import Service
+from rich.console import Console
+from rich.table import Table
+
+from demo.identity import job_environment
+from demo.workspace import CommandFailed, Workspace
+from release.model import RELEASE_LABEL
+from sandbox import images
+from sandbox.load import Load, LoadResult
+
+RATE = 600  # new connections a second
+console = Console()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One release of the demo, as it was found in the cluster when it was done."""
+
+    what: str
+    environment: str
+    release: str
+    image: str
+    ready: str
+    seconds: float
+    load: LoadResult | None = None
+
+
+@contextmanager
+def step(title: str) -> Iterator[Callable[[str], None]]:
+    """One step with a spinner that shows what its command says, and its time at the end."""
+    began = time.monotonic()
+    with console.status(title) as status:
+        yield lambda line: status.update(f"{title}  [dim]{line[:100]}")
+    console.print(f"[green]✔[/] {title}  [dim]{time.monotonic() - began:.1f} s")
+
+
+def main() -> int:
+    """The demo; 0 when no request was lost."""
+    name, registry = os.environ["SLIPWAY_SANDBOX"], os.environ["SLIPWAY_SANDBOX_REGISTRY"]
+    home = Path(f"/var/lib/slipway/{name}/demo")
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    work, cluster, rows = Workspace(home / "project"), Client(), []
+    repository = f"{registry}/demo/app"
+
+    with step("image: the sample app as v1 and v2, pushed to the registry"):
+        for version, colour in (("v1", "blue"), ("v2", "green")):
+            images.push(images.build(version, colour), repository)
+    with step("access: namespaces, deploy identities, tokens, GitLab variables (pulumi up as administrator)") as tell:
+        work.up("access", tell=tell)
+    jobs = {environment: job_environment(environment, home) for environment in ("staging", "production")}
+
+    def release(what: str, environment: str, load: Load | None = None, **variables: str) -> None:
+        title = f"{environment}: {what} (pulumi up as the deploy identity" + (f", {RATE} connections/s)" if load else ")")
+        began = time.monotonic()
+        with step(title) as tell:
+            work.up(environment, env={**jobs[environment], **variables}, tell=tell)
+        seconds = time.monotonic() - began
+        rows.append(found(cluster, what, environment, seconds))
+
+    for environment in ("staging", "production"):
+        release("v1", environment, SLIPWAY_IMAGE=f"{repository}:v1")
+    service = cluster.get(Service, "myapp", namespace="production")
+    address = service.spec.clusterIP if service.spec else ""
+    for what, variables in (("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}), ("rollback", {"SLIPWAY_ACTION": "rollback"})):
+        with Load(f"http://{address}:80/", rate=RATE) as load:
+            time.sleep(1)
+            release(what, "production", load, **variables)
+            time.sleep(4)  # until the last old pod is gone: its preStop is 3 s
+        rows[-1] = Row(**{**vars(rows[-1]), "load": load.result})
+    console.print(table(rows))
+    look_around(name, address)
+    return 0 if all(row.load is None or row.load.failed == 0 for row in rows) else 1
+
+
+def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:
+    """What runs in the environment now."""
+    live = cluster.get(Deployment, "myapp", namespace=environment).to_dict()
+    template = live["spec"]["template"]
+    ready = f"{live['status'].get('readyReplicas', 0)}/{live['spec']['replicas']}"
+    digest = template["spec"]["containers"][0]["image"].rpartition("@")[2]
+    return Row(what, environment, template["metadata"]["labels"][RELEASE_LABEL], digest[:19], ready, seconds)
+
+
+def table(rows: list[Row]) -> Table:
+    """The closing table."""
+    closing = Table(title="What happened")
+    for column in ("environment", "what", "release", "image digest", "ready", "requests", "failed", "seconds"):
+        closing.add_column(column, justify="right" if column in ("requests", "failed", "seconds") else "left")
+    for row in rows:
+        sent, failed = (f"{row.load.sent:,}", f"{row.load.failed:,}") if row.load else ("", "")
+        closing.add_row(row.environment, row.what, row.release, row.image, row.ready, sent, failed, f"{row.seconds:.1f}")
+    return closing
+
+
+def look_around(name: str, address: str) -> None:
+    """How to go on from here."""
+    console.print(
+        f"""
+Look around:
+  make shell              a shell inside the sandbox, with kubectl, pulumi and helm, then for example
+    kubectl -n production get deployment,service,configmap,pods
+    kubectl -n production get configmap myapp-releases -o yaml     the ledger
+    curl http://{address}/                                the app
+    cd /var/lib/slipway/{name}/demo/project && pulumi stack ls     the stacks
+  make status             what runs in the sandbox
+  make down               end it; nothing is left behind
+GitLab stand-in {os.environ["GITLAB_BASE_URL"]} · Prometheus {os.environ["SLIPWAY_SANDBOX_PROMETHEUS"]} (inside the sandbox)"""
+    )
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except (CommandFailed, images.ImageError) as error:
+        console.print(f"[red]the demo stopped:[/] {error}", markup=True, highlight=False)
+        sys.exit(1)
