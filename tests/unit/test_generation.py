@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.generation import Generation, decide, read
+from access.generation import Generation, decide, read
 
 NOW = datetime(2026, 11, 24, 3, 0, 0, tzinfo=UTC)
 DAY = 86400
-moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+moments = st.datetimes(datetime(2020, 1, 1), datetime(2040, 1, 1), timezones=st.just(UTC))
 generations = st.builds(
     Generation, st.just("gitlab-deploy"), moments.map(lambda m: m.replace(microsecond=0)), st.integers(3600, 400 * DAY)
 )

@@ -1,0 +1,13 @@
+"""Names that the access stack gives, and that the other stacks and the pipeline rely on."""
+
+DEPLOY, PREVIEW = "gitlab-deploy", "gitlab-preview"
+"""The two accounts of an environment; role and binding are called `<account>-role` and `<account>-binding`."""
+PULL_SECRET = "gitlab-registry"  # noqa: S105  a name, not a secret
+LIMITS = "slipway"
+"""Name of the ResourceQuota and of the LimitRange."""
+ACCOUNT_LABEL = "slipway.dev/token-of"
+"""Label of a Secret that a token is bound to: the account."""
+CLUSTER_WIDE = "cluster"
+"""Environment label of what belongs to no single environment."""
+MARK = "Managed by Slipway"
+"""Description of the variables and environments in GitLab that are ours."""

@@ -1,0 +1,54 @@
+"""What the accounts of an environment may do, as RBAC rules. Everything that isn't here is refused by the API server."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+READ = ("get", "list", "watch")
+ALL = (*READ, "create", "update", "patch", "delete")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One RBAC rule: these verbs on these resources of these API groups, of these names only where some are given."""
+
+    groups: Sequence[str]
+    resources: Sequence[str]
+    verbs: Sequence[str]
+    names: Sequence[str] = ()
+
+
+def deploy(namespace: str | None) -> list[Rule]:
+    """The deploy account's rules; with no namespace those of the cluster-wide role."""
+    return [
+        # The article's rule, to the letter.
+        Rule(("", "apps", "extensions"), ("deployments", "services", "pods", "configmaps", "secrets"), ALL),
+        # What a rollout is watched by. Without these reads the kubernetes provider hangs with no message (facts.md);
+        # events and logs are the reasons that a failed release gives to people.
+        Rule(("apps",), ("replicasets",), READ),
+        Rule(("",), ("endpoints", "persistentvolumeclaims", "events", "pods/log"), READ),
+        Rule(("discovery.k8s.io",), ("endpointslices",), READ),
+        # The rest of what a workload consists of here: its budget, its autoscaler, its way in and its fence.
+        Rule(("policy",), ("poddisruptionbudgets",), ALL),
+        Rule(("autoscaling",), ("horizontalpodautoscalers",), ALL),
+        Rule(("networking.k8s.io",), ("ingresses", "networkpolicies"), ALL),
+        _own_namespace(namespace),
+    ]
+
+
+def preview(namespace: str) -> list[Rule]:
+    """The read-only account's rules: what a preview compares with. No secrets; no logs, which may hold some."""
+    return [
+        Rule(("", "apps", "extensions"), ("deployments", "services", "pods", "configmaps"), READ),
+        Rule(("apps",), ("replicasets",), READ),
+        Rule(("",), ("endpoints", "persistentvolumeclaims", "events"), READ),
+        Rule(("discovery.k8s.io",), ("endpointslices",), READ),
+        Rule(("policy",), ("poddisruptionbudgets",), READ),
+        Rule(("autoscaling",), ("horizontalpodautoscalers",), READ),
+        Rule(("networking.k8s.io",), ("ingresses", "networkpolicies"), READ),
+        _own_namespace(namespace),
+    ]
+
+
+def _own_namespace(namespace: str | None) -> Rule:
+    """So that the preflight can tell a missing namespace from a missing right."""
+    return Rule(("",), ("namespaces",), ("get",), (namespace,) if namespace else ())

@@ -1,0 +1,148 @@
+"""The access stack: for each environment who may deploy to it, and what GitLab's jobs are given for that."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+import pulumi
+
+from access import rights, variables
+from access.generation import decide
+from access.kubeconfig import Context, kubeconfig
+from access.names import DEPLOY, PREVIEW
+from access.observe import Facts
+from access.variables import Variable
+from components.identity import ClusterBinding, ClusterBindingArgs, Identity, IdentityArgs
+from components.namespace import EnvironmentNamespace, NamespaceArgs
+from components.provider import kubernetes_provider
+from components.pull_secret import pull_secret
+from components.token import BoundToken, BoundTokenArgs
+from settings import Access as Settings
+from settings import AccessEnvironment
+
+
+@dataclass
+class AccessArgs:
+    """What the stack is built from."""
+
+    settings: Settings
+    facts: Facts
+    """What was found before: `access.observe.observe`."""
+    now: datetime
+    """The moment that renewals are judged by."""
+
+
+@dataclass
+class _Built:
+    """The tokens of one environment."""
+
+    settings: AccessEnvironment
+    deploy: pulumi.Output[str]
+    preview: pulumi.Output[str] | None
+
+
+class Access(pulumi.ComponentResource):
+    """Namespaces, accounts, rights and tokens in the cluster; variables, protections and environments in GitLab."""
+
+    def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:index:Access", name, None, opts)
+        provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
+        self._name, self._args = name, args
+        self._opts = pulumi.ResourceOptions(parent=self, providers=[provider])
+
+        namespaces = {
+            environment: EnvironmentNamespace(f"{name}-{environment}", NamespaceArgs(environment, settings), self._opts)
+            for environment, settings in args.settings.environments.items()
+        }
+        bound: list[pulumi.Resource] = []
+        if args.settings.scope == "cluster":
+            pulumi.log.warn(
+                f"scope: cluster: {DEPLOY}'s token reads and writes the workloads and secrets of every namespace of the "
+                "cluster, kube-system included, and with those can become administrator; scope: namespace keeps it to its own",
+                self,
+            )
+            wide = ClusterBindingArgs(
+                DEPLOY, [namespace.name for namespace in namespaces.values()], rights.deploy(None)
+            )
+            bound.append(ClusterBinding(f"{name}-{DEPLOY}", wide, self._opts))
+        built = {
+            environment: self._environment(environment, settings, namespaces[environment].name, bound)
+            for environment, settings in args.settings.environments.items()
+        }
+        if args.settings.gitlab and args.facts.project:
+            from components.gitlab import GitLabProject, GitLabProjectArgs  # noqa: PLC0415  0.35 s that others needn't wait
+
+            values = [(variable, self._value(variable, built)) for variable in self._variables()]
+            GitLabProject(f"{name}-gitlab", GitLabProjectArgs(args.settings, args.facts.project, values), self._opts)
+        self.register_outputs(
+            {
+                environment: {
+                    "namespace": settings.namespace,
+                    "accounts": [DEPLOY, *([PREVIEW] if settings.preview else [])],
+                    "variables": sorted(v.key for v in self._variables() if environment in v.environments),
+                }
+                for environment, settings in args.settings.environments.items()
+            }
+        )
+
+    def _environment(
+        self, environment: str, settings: AccessEnvironment, namespace: pulumi.Output[str], bound: list[pulumi.Resource]
+    ) -> _Built:
+        """The accounts of an environment with their rights and tokens, and its pull secret."""
+        name = f"{self._name}-{environment}"
+
+        def token(account: str, rules: Iterable[rights.Rule] | None) -> pulumi.Output[str]:
+            identity = Identity(
+                f"{name}-{account}",
+                IdentityArgs(account, environment, namespace, None if rules is None else list(rules)),
+                self._opts,
+            )
+            generation = decide(
+                account,
+                self._args.facts.tokens.get((environment, account), ()),
+                self._args.now,
+                self._args.settings.token.expiration,
+                self._args.settings.token.renew_before,
+            )
+            # No job gets a token before its rights are there; at the end the token goes first.
+            after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[identity, *bound]))
+            return BoundToken(
+                f"{name}-{account}-token", BoundTokenArgs(identity.account, environment, namespace, generation), after
+            ).token
+
+        if self._args.settings.registry:
+            pull_secret(f"{name}-registry", self._args.settings.registry, environment, namespace, self._opts)
+        wide = self._args.settings.scope == "cluster"
+        return _Built(
+            settings,
+            token(DEPLOY, None if wide else rights.deploy(settings.namespace)),
+            token(PREVIEW, rights.preview(settings.namespace)) if settings.preview else None,
+        )
+
+    def _variables(self) -> list[Variable]:
+        return list(variables.planned(self._args.settings, has_ca=self._args.facts.cluster.ca_pem is not None))
+
+    def _value(self, variable: Variable, built: dict[str, _Built]) -> pulumi.Input[str]:
+        """What a variable holds."""
+        first = built[variable.environments[0]]
+        cluster = self._args.facts.cluster
+        match variable.key:
+            case "KUBE_URL":
+                return cluster.server
+            case "KUBE_CA_PEM":
+                return cluster.ca_pem or ""
+            case "KUBE_TOKEN":
+                return first.deploy
+            case "KUBE_PREVIEW_TOKEN":
+                assert first.preview is not None  # noqa: S101  planned only for environments that have one
+                return first.preview
+            case "KUBECONFIG_FILE" | "KUBECONFIG_PREVIEW_FILE":
+                members = [(name, built[name]) for name in variable.environments]
+                tokens = [b.deploy if variable.key == "KUBECONFIG_FILE" else b.preview for _, b in members]
+                return pulumi.Output.all(*tokens).apply(
+                    lambda found: kubeconfig(
+                        cluster,
+                        [Context(name, b.settings.namespace, t) for (name, b), t in zip(members, found, strict=True)],
+                    )
+                )
+        return first.settings.variables[variable.key].get_secret_value()

@@ -1,0 +1,95 @@
+"""What GitLab is told: variables for the jobs, protected branches and tags, environments. Imported only where it is used."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_gitlab as gitlab
+
+from access.names import MARK
+from access.variables import Variable
+from preflight.gitlab import Project, api_url
+from settings import Access
+
+
+@dataclass
+class GitLabProjectArgs:
+    """What is written into a project."""
+
+    access: Access
+    project: Project
+    values: Sequence[tuple[Variable, pulumi.Input[str]]]
+
+
+class GitLabProject(pulumi.ComponentResource):
+    """A project's variables, protections and environments."""
+
+    variables: Mapping[tuple[str, str], gitlab.ProjectVariable]
+    """By key and scope."""
+
+    def __init__(self, name: str, args: GitLabProjectArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:index:GitLabProject", name, None, opts)
+        assert args.access.gitlab is not None  # noqa: S101  the caller builds this only then
+        project = str(args.project.id)
+        # The token stays in GITLAB_TOKEN, where the provider reads it: so it is in no state, and a stack whose token
+        # has been replaced can still be destroyed.
+        provider = gitlab.Provider(f"{name}-provider", base_url=api_url(), opts=pulumi.ResourceOptions(parent=self))
+        child = pulumi.ResourceOptions(parent=self, provider=provider)
+
+        self.variables = {
+            (variable.key, variable.scope): gitlab.ProjectVariable(
+                f"{name}-{variable.scope}-{variable.key}",
+                project=project,
+                key=variable.key,
+                value=pulumi.Output.secret(value) if variable.masked else value,
+                variable_type="file" if variable.file else "env_var",
+                environment_scope=variable.scope,
+                masked=variable.masked,
+                protected=variable.protected,
+                raw=True,  # else GitLab expands a `$` in a value, and can mask fewer of them
+                description=MARK,
+                opts=child,
+            )
+            for variable, value in args.values
+        }
+        for branch in dict.fromkeys(
+            b for environment in args.access.environments.values() for b in environment.branches
+        ):
+            gitlab.BranchProtection(
+                f"{name}-branch-{branch}",
+                project=project,
+                branch=branch,
+                allow_force_push=False,
+                # No access levels: GitLab's default is Maintainer for both, and which of the two forms the provider takes
+                # differs between GitLab's editions. GitLab protects the default branch itself when a project is made:
+                # the provider takes that over, and a destroy leaves it as it was found, protected.
+                opts=pulumi.ResourceOptions(
+                    parent=self, provider=provider, retain_on_delete=branch == args.project.default_branch
+                ),
+            )
+        for tag in args.access.gitlab.protected_tags:
+            gitlab.TagProtection(
+                f"{name}-tag-{tag}", project=project, tag=tag, create_access_level="maintainer", opts=child
+            )
+        for environment in args.access.environments.values():
+            if "*" in environment.scope:  # a pattern for many environments, which the pipeline makes
+                continue
+            made = gitlab.ProjectEnvironment(
+                f"{name}-environment-{environment.scope}",
+                project=project,
+                name=environment.scope,
+                description=MARK,
+                tier=environment.tier,
+                external_url=environment.url,
+                stop_before_destroy=True,  # GitLab deletes only what is stopped
+                opts=child,
+            )
+            if args.access.gitlab.protected_environments:
+                gitlab.ProjectProtectedEnvironment(
+                    f"{name}-protected-{environment.scope}",
+                    project=project,
+                    environment=made.name,
+                    deploy_access_levels_attributes=[{"access_level": "maintainer"}],
+                    opts=child,
+                )
+        self.register_outputs({"project": args.project.path})
