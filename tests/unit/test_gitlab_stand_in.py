@@ -1,0 +1,264 @@
+"""The GitLab stand-in, driven by python-gitlab over loopback HTTP."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import gitlab
+import pytest
+
+from sandbox.gitlab.server import StandIn
+
+PROJECT = "demo/app"
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path) -> Iterator[StandIn]:
+    with StandIn(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def admin(stand_in: StandIn) -> Iterator[gitlab.Gitlab]:
+    with gitlab.Gitlab(stand_in.url, private_token=stand_in.admin_token) as client:
+        yield client
+
+
+@pytest.fixture
+def project(admin: gitlab.Gitlab) -> Any:
+    return admin.projects.get(PROJECT)
+
+
+def as_(stand_in: StandIn, token: str | None) -> gitlab.Gitlab:
+    return gitlab.Gitlab(stand_in.url, private_token=token)
+
+
+def project_token(project: Any, scopes: list[str], level: int) -> str:
+    token: str = project.access_tokens.create({"name": "t", "scopes": scopes, "access_level": level}).token
+    return token
+
+
+def refusal(call: Callable[[], object]) -> tuple[int | None, Any]:
+    """Status and message of the refusal that the call must meet."""
+    with pytest.raises(gitlab.exceptions.GitlabError) as caught:
+        call()
+    return caught.value.response_code, caught.value.error_message
+
+
+# Variables
+
+
+def test_a_variable_is_created_read_changed_and_deleted(project: Any) -> None:
+    project.variables.create({"key": "KUBE_URL", "value": "https://x", "environment_scope": "staging"})
+    variable = project.variables.get("KUBE_URL")
+    assert variable.attributes == {
+        "variable_type": "env_var",
+        "key": "KUBE_URL",
+        "value": "https://x",
+        "protected": False,
+        "masked": False,
+        "hidden": False,
+        "raw": False,
+        "environment_scope": "staging",
+        "description": None,
+        "project_id": "1",
+    }  # fmt: skip - python-gitlab adds the project_id
+    variable.value = "https://y"
+    variable.save()
+    assert project.variables.get("KUBE_URL").value == "https://y"
+    variable.delete()
+    assert refusal(lambda: project.variables.get("KUBE_URL")) == (404, "404 Variable Not Found")
+
+
+@pytest.mark.parametrize(
+    ("value", "raw"),
+    [
+        ("seven77", False),
+        ("with blank", False),
+        ("two\nlines", False),
+        ("dollar$sign", False),
+        ("umlaut-ä-umlaut", False),
+        ("short&1", True),
+        ("raw with blank", True),
+        ("raw\nlines-two", True),
+        ("", True),
+    ],
+)
+def test_a_value_that_gitlab_cannot_mask_is_refused(project: Any, value: str, raw: bool) -> None:
+    attributes = {"key": "K", "value": value, "masked": True, "raw": raw}
+    assert refusal(lambda: project.variables.create(attributes)) == (400, {"value": ["is invalid"]})
+    assert project.variables.list() == []
+
+
+@pytest.mark.parametrize(("value", "raw"), [("aA0_+=/@:.~-", False), ("dollar$sign&{}", True), ("ääääääää", True)])
+def test_a_value_that_gitlab_can_mask_is_taken(project: Any, value: str, raw: bool) -> None:
+    created = project.variables.create({"key": "K", "value": value, "masked": True, "raw": raw})
+    assert (created.masked, created.value) == (True, value)
+
+
+def test_masking_is_checked_again_when_raw_is_taken_away(project: Any) -> None:
+    variable = project.variables.create({"key": "K", "value": "dollar$sign", "masked": True, "raw": True})
+    variable.raw = False
+    assert refusal(variable.save) == (400, {"value": ["is invalid"]})
+    assert project.variables.get("K").raw is True
+
+
+def test_a_value_is_not_limited_in_length(project: Any) -> None:
+    assert len(project.variables.create({"key": "K", "value": "x" * 60_000}).value) == 60_000
+
+
+def test_a_hidden_variable_is_masked_and_never_shown_again(project: Any) -> None:
+    created = project.variables.create({"key": "K", "value": "s3cret-value", "masked_and_hidden": True})
+    shown = project.variables.get("K")
+    assert [(v.hidden, v.masked, v.value) for v in (created, shown)] == [(True, True, None)] * 2
+
+
+def test_a_hidden_variable_must_be_maskable(project: Any) -> None:
+    attributes = {"key": "K", "value": "two\nlines", "masked_and_hidden": True}
+    assert refusal(lambda: project.variables.create(attributes)) == (400, {"value": ["is invalid"]})
+
+
+def test_hidden_is_only_set_on_creation(project: Any) -> None:
+    project.variables.create({"key": "K", "value": "s3cret-value"})
+    assert project.variables.update("K", {"value": "s3cret-value", "masked_and_hidden": True})["hidden"] is False
+
+
+def test_a_hidden_variable_cannot_be_unmasked(project: Any) -> None:
+    project.variables.create({"key": "K", "value": "s3cret-value", "masked_and_hidden": True})
+    message = {"base": ["The visibility setting cannot be changed for masked and hidden variables."]}
+    assert refusal(lambda: project.variables.update("K", {"masked": False})) == (400, message)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "message"),
+    [
+        ({"key": "a-b", "value": "v"}, {"key": ["can contain only letters, digits and '_'."]}),
+        ({"key": "K" * 256, "value": "v"}, {"key": ["is too long (maximum is 255 characters)"]}),
+        ({"key": " ", "value": "v"}, {"key": ["can't be blank", "can contain only letters, digits and '_'."]}),
+        ({"value": "v"}, "key is missing"),
+        ({"key": "K"}, "value is missing"),
+        ({"key": "K", "value": "v", "variable_type": "dir"}, "variable_type does not have a valid value"),
+        ({"key": "K", "value": "v", "masked": "perhaps"}, "masked is invalid"),
+        ({"key": "K", "value": "v", "environment_scope": "a,b"}, {"environment_scope": [
+            "can contain only letters, digits, '-', '_', '/', '$', '{', '}', '.', '*' and spaces"]}),
+        ({"key": "K", "value": "v", "description": "d" * 256}, {
+            "description": ["is too long (maximum is 255 characters)"]}),
+    ],
+)  # fmt: skip
+def test_a_wrong_variable_is_refused_in_gitlabs_words(
+    project: Any, attributes: dict[str, Any], message: object
+) -> None:
+    assert refusal(lambda: _post(project, attributes)) == (400, message)
+
+
+def _post(project: Any, attributes: dict[str, Any]) -> object:
+    """Past python-gitlab's own check of required attributes."""
+    return project.manager.gitlab.http_post(f"/projects/{project.id}/variables", post_data=attributes)
+
+
+def test_key_and_scope_are_unique_together(project: Any) -> None:
+    project.variables.create({"key": "K", "value": "1", "environment_scope": "staging"})
+    project.variables.create({"key": "K", "value": "2", "environment_scope": "production"})
+    again = {"key": "K", "value": "3", "environment_scope": "staging"}
+    assert refusal(lambda: project.variables.create(again)) == (400, {"key": ["(K) has already been taken"]})
+
+
+def test_a_key_in_several_scopes_needs_the_filter(project: Any) -> None:
+    for scope in ("staging", "review/*"):
+        project.variables.create({"key": "K", "value": scope, "environment_scope": scope})
+    message = "There are multiple variables with provided parameters. Please use 'filter[environment_scope]'"
+    assert refusal(lambda: project.variables.get("K")) == (409, message)
+    assert refusal(lambda: project.variables.delete("K")) == (409, message)
+    chosen = {"environment_scope": "review/*"}
+    assert project.variables.get("K", filter=chosen).value == "review/*"
+    assert project.variables.update("K", {"value": "new"}, filter=chosen)["value"] == "new"
+    project.variables.delete("K", filter=chosen)
+    assert [variable.environment_scope for variable in project.variables.list()] == ["staging"]
+
+
+# Tokens
+
+
+def test_no_token_and_an_unknown_token_are_401(stand_in: StandIn) -> None:
+    for token in (None, "glpat-unknown"):
+        client = as_(stand_in, token)
+        assert refusal(client.auth) == (401, "401 Unauthorized")
+
+
+def test_a_revoked_token_is_401(stand_in: StandIn, project: Any) -> None:
+    token = project.access_tokens.create({"name": "t", "scopes": ["api"]})
+    client = as_(stand_in, token.token)
+    client.auth()
+    project.access_tokens.delete(token.id)
+    assert refusal(client.auth)[0] == 401
+
+
+def test_a_read_only_token_reads_and_is_refused_writing(stand_in: StandIn, project: Any) -> None:
+    client = as_(stand_in, project_token(project, ["read_api"], 40))
+    seen = client.projects.get(PROJECT)
+    assert seen.variables.list() == []
+    assert refusal(lambda: seen.variables.create({"key": "K", "value": "v"})) == (403, "insufficient_scope")
+
+
+def test_a_developer_is_refused_the_variables(stand_in: StandIn, project: Any) -> None:
+    seen = as_(stand_in, project_token(project, ["api"], 30)).projects.get(PROJECT)
+    assert refusal(seen.variables.list) == (403, "403 Forbidden")
+    assert seen.permissions["project_access"]["access_level"] == 30
+
+
+def test_a_stranger_does_not_see_the_project(stand_in: StandIn, admin: gitlab.Gitlab) -> None:
+    user = admin.users.create({"username": "eve", "name": "Eve", "email": "e@x", "password": "unused"})
+    token = user.personal_access_tokens.create({"name": "t", "scopes": ["api"]}).token
+    assert refusal(lambda: as_(stand_in, token).projects.get(PROJECT)) == (404, "404 Project Not Found")
+
+
+# Branches, environments, lists
+
+
+def test_the_seeded_project_has_a_protected_default_branch(project: Any) -> None:
+    assert {b.name: (b.default, b.protected) for b in project.branches.list()} == {
+        "main": (True, True), "develop": (False, False),
+    }  # fmt: skip
+    main = project.protectedbranches.get("main")
+    assert [level["access_level"] for level in main.push_access_levels + main.merge_access_levels] == [40, 40]
+
+
+def test_a_branch_is_protected_once(project: Any) -> None:
+    project.protectedbranches.create({"name": "release/*", "push_access_level": 0})
+    assert project.protectedbranches.get("release/*").push_access_levels[0]["access_level_description"] == "No one"
+    message = "Protected branch 'release/*' already exists"
+    assert refusal(lambda: project.protectedbranches.create({"name": "release/*"})) == (409, message)
+    project.protectedbranches.delete("release/*")
+    assert refusal(lambda: project.protectedbranches.get("release/*")) == (404, "404 Not found")
+
+
+def test_an_environment_is_deleted_only_once_stopped(project: Any) -> None:
+    environment = project.environments.create({"name": "production", "external_url": "https://x"})
+    assert (environment.slug, environment.tier, environment.state) == ("production", "production", "available")
+    assert refusal(environment.delete) == (403, "403 Forbidden")
+    environment.stop()
+    environment.delete()
+    assert project.environments.list() == []
+
+
+def test_lists_come_in_pages(project: Any) -> None:
+    for number in range(25):
+        project.variables.create({"key": f"K{number}", "value": "v"})
+    first = project.variables.list(iterator=True)
+    assert (first.total, first.total_pages, first.per_page, first.next_page) == (25, 2, 20, 2)
+    assert len(project.variables.list(get_all=True)) == 25
+
+
+def test_a_restart_keeps_what_was_stored(tmp_path: Path) -> None:
+    with StandIn(tmp_path) as first:
+        as_(first, first.admin_token).projects.get(1).variables.create({"key": "K", "value": "planted-secret"})
+    with StandIn(tmp_path) as second:
+        assert second.admin_token == first.admin_token
+        assert as_(second, second.admin_token).projects.get(1).variables.get("K").value == "planted-secret"
+    for file in tmp_path.iterdir():
+        assert file.stat().st_mode & 0o077 == 0
+        assert b"planted-secret" not in file.read_bytes()
+
+
+def test_an_unknown_endpoint_is_404(admin: gitlab.Gitlab) -> None:
+    assert refusal(lambda: admin.http_get("/groups/1")) == (404, "404 Not Found")
