@@ -58,9 +58,10 @@ class Rolling(pulumi.ComponentResource):
         commit = {"metadata": subject.metadata("-releases", {"slipway.dev/release": prepared.plan.release.id})}
         # A run that has something to wait for must touch the ledger, or its gate would not be asked.
         commit = declared(commit, world.live("ConfigMap"), args.absent, always=prepared.waits)
+        metadata: Any = commit["metadata"]
         record = k8s.core.v1.ConfigMap(
             f"{name}-ledger",
-            **commit,
+            metadata=metadata,
             opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.deployment],

@@ -38,10 +38,11 @@ def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
     url = f"https://{host}/v2/{path}/manifests/{digest or tag}"
     credentials = _credentials(host, environment)
     try:
-        with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True) as client:
-            answer = client.head(url, headers={"Accept": ACCEPT}, auth=credentials)
+        with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True, auth=credentials) as client:
+            answer = client.head(url, headers={"Accept": ACCEPT})
             if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
-                token = _bearer(client, answer.headers["www-authenticate"], credentials)
+                token = _bearer(client, answer.headers["www-authenticate"])
+                client.auth = None
                 answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
     except httpx2.HTTPError as error:
         raise ImageUnresolved(f"image {image}: registry {host} does not answer ({error}): check its name and the network") from None
@@ -88,13 +89,13 @@ def _credentials(host: str, environment: Mapping[str, str]) -> tuple[str, str] |
     return user, password
 
 
-def _bearer(client: httpx2.Client, challenge: str, credentials: tuple[str, str] | None) -> str:
+def _bearer(client: httpx2.Client, challenge: str) -> str:
     """The token of the registry's token service (OCI distribution, token authentication)."""
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = fields.pop("realm", "")
     if not realm.startswith("https://"):  # a login is never sent in the clear
         return ""
-    answer = client.get(realm, params=fields, auth=credentials)
+    answer = client.get(realm, params=fields)
     if answer.status_code != 200:
         return ""
     body = answer.json()

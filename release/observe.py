@@ -1,6 +1,6 @@
 """Reads what the cluster says of a workload. The cluster is the truth: stack outputs are gone after a failed run."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ def observe(client: Client, subject: Subject) -> World:
     objects: dict[str, Manifest] = {}
     for kind, resource in KINDS.items():
         name = ledger.name(subject.name) if kind == "ConfigMap" else subject.name
-        live = read(lambda resource=resource, name=name: client.get(resource, name, namespace=subject.namespace))
+        live = read(client, resource, name, subject.namespace)
         if live is not None:
             _refuse_foreign(subject, kind, live)
             objects[kind] = live
@@ -73,7 +73,7 @@ def track(live: Manifest | None) -> Track | None:
 def held_secret(client: Client, namespace: str, name: str) -> Mapping[str, str] | None:
     """The data (base64) of a Secret that a release refers to; None where it is gone or may not be read."""
     try:
-        live = read(lambda: client.get(Secret, name, namespace=namespace))
+        live = read(client, Secret, name, namespace)
     except ApiError as error:
         if error.status.code == 403:  # the preview identity: it sees that the Secret stays, not what is in it
             return None
@@ -81,10 +81,10 @@ def held_secret(client: Client, namespace: str, name: str) -> Mapping[str, str] 
     return live.get("data", {}) if live is not None else None
 
 
-def read(get: Callable[[], Any]) -> Manifest | None:
+def read(client: Client, resource: Any, name: str, namespace: str) -> Manifest | None:
     """The object as plain data, None where there is none."""
     try:
-        found: Manifest = get().to_dict()
+        found: Manifest = client.get(resource, name, namespace=namespace).to_dict()
     except ApiError as error:
         if error.status.code == 404:
             return None

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import httpx2
 from lightkube import ApiError, Client
+from lightkube.core.client import LabelSelector
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
@@ -40,7 +41,7 @@ def wait(
     best, told, until, trouble = -1, "", clock() + deadline, ""
     while True:
         try:
-            live = read(lambda: client.get(Deployment, name, namespace=namespace))
+            live = read(client, Deployment, name, namespace)
             trouble = ""
         except ApiError as error:
             if error.status.code in (401, 403):
@@ -74,8 +75,8 @@ def why(client: Client, name: str, namespace: str, release: str, live: Manifest)
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             yield f"pods are refused: {condition.get('message', '')}"
     seen: set[str] = set()
-    selector = {"app.kubernetes.io/instance": name, RELEASE_LABEL: release}
-    for pod in client.list(Pod, namespace=namespace, labels=selector):
+    labels: LabelSelector = {"app.kubernetes.io/instance": name, RELEASE_LABEL: release}
+    for pod in client.list(Pod, namespace=namespace, labels=labels):
         reason = _why_pod(client, namespace, pod.to_dict())
         if reason and reason not in seen:
             seen.add(reason)
