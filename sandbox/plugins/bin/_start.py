@@ -5,6 +5,7 @@ import importlib.util
 import os
 import sys
 from pathlib import Path
+from types import ModuleType
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 
@@ -17,3 +18,15 @@ def start(module: str) -> None:
         os.execv(own, [str(own), *sys.argv])
     sys.path[0] = str(CHECKOUT)
     importlib.import_module(module).main()
+
+
+def start_provider(module: str) -> None:
+    """The same for a provider, which needs the SDK's generated messages only: the whole SDK costs 0.15 s a start."""
+    found = importlib.util.find_spec("pulumi")
+    if found is not None and found.origin is not None:
+        home = Path(found.origin).parent
+        for name, folder in (("pulumi", home), ("pulumi.runtime", home / "runtime")):
+            empty = ModuleType(name)
+            empty.__path__ = [str(folder)]
+            sys.modules[name] = empty
+    start(module)

@@ -1,0 +1,141 @@
+"""The API server over HTTP: kinds to paths, objects in and out, refusals as `ApiError`."""
+
+import json
+import ssl
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+
+from sandbox.plugins.kubernetes.kubeconfig import Access
+
+Object = dict[str, Any]
+
+CONNECT_SECONDS = 10
+READ_SECONDS = 120
+
+
+class ApiError(Exception):
+    """The API server's refusal: its Status object says what and why."""
+
+    def __init__(self, code: int, status: Object) -> None:
+        super().__init__(status.get("message") or f"the API server answered {code}")
+        self.code, self.status = code, status
+        self.reason = str(status.get("reason", ""))
+
+    @property
+    def about(self) -> str:
+        """The plural kind that the refusal is about: `namespaces` when the namespace is what is missing."""
+        return str((self.status.get("details") or {}).get("kind", ""))
+
+
+class NoSuchKind(Exception):
+    """The API server knows no such kind (a custom resource whose definition is not there yet)."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Where objects of one kind live."""
+
+    prefix: str
+    plural: str
+    namespaced: bool
+
+    def path(self, namespace: str | None, name: str | None = None) -> str:
+        place = f"/namespaces/{quote(namespace or 'default')}" if self.namespaced else ""
+        return f"{self.prefix}{place}/{self.plural}" + (f"/{quote(name)}" if name else "")
+
+
+class Api:
+    """One cluster as one user. Safe to use from many threads."""
+
+    def __init__(self, access: Access, timeout: float | None = None, connections: int = 32) -> None:
+        self.access = access
+        self._timeout = urllib3.Timeout(connect=CONNECT_SECONDS, read=timeout or READ_SECONDS)
+        self._kinds: dict[str, dict[str, Kind]] = {}
+        self._lock = threading.Lock()
+        self._pool = urllib3.PoolManager(
+            maxsize=connections,
+            retries=urllib3.Retry(total=2, connect=0, read=2, redirect=0, allowed_methods={"GET"}),
+            **({"ssl_context": _tls(access)} if access.server.startswith("https") else {}),  # type: ignore[arg-type]
+            **({"server_hostname": access.server_name} if access.server_name else {}),  # type: ignore[arg-type]
+        )
+
+    def call(self, method: str, path: str, body: object = None, *, patch: str = "", **query: str | bool) -> Object:
+        """One request. `patch` is the kind of PATCH: apply, json, merge."""
+        headers = {"Accept": "application/json", "User-Agent": "pulumi-kubernetes"}
+        token = self.access.token or (self.access.token_file.read_text().strip() if self.access.token_file else None)
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        data = None
+        if body is not None:
+            data = json.dumps(body).encode()
+            content = {"apply": "apply-patch+yaml", "json": "json-patch+json", "merge": "merge-patch+json"}
+            headers["Content-Type"] = f"application/{content[patch]}" if patch else "application/json"
+        given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
+        url = f"{self.access.server}{path}" + (f"?{urlencode(given)}" if given else "")
+        answer = self._pool.request(method, url, body=data, headers=headers, timeout=self._timeout)
+        try:
+            content_ = json.loads(answer.data) if answer.data else {}
+        except ValueError:
+            content_ = {"message": answer.data.decode(errors="replace").strip()}
+        if answer.status >= 400:
+            raise ApiError(answer.status, content_)
+        return content_  # type: ignore[no-any-return]
+
+    def kind(self, api_version: str, name: str) -> Kind:
+        """Looks the kind up, asking the API server once a group version; again for one that was not there."""
+        with self._lock:
+            known = self._kinds.get(api_version, {})
+            if name not in known:
+                known = self._kinds[api_version] = self._discover(api_version)
+        if name not in known:
+            raise NoSuchKind(f'no matches for kind "{name}" in version "{api_version}"')
+        return known[name]
+
+    def _discover(self, api_version: str) -> dict[str, Kind]:
+        prefix = f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"
+        try:
+            listed = self.call("GET", prefix)
+        except ApiError as error:
+            if error.code == 404:
+                return {}
+            raise
+        return {
+            each["kind"]: Kind(prefix, each["name"], each["namespaced"])
+            for each in listed.get("resources", [])
+            if "/" not in each["name"]
+        }
+
+    def kind_of(self, item: Object) -> Kind:
+        return self.kind(item.get("apiVersion", ""), item.get("kind", ""))
+
+    def path_of(self, item: Object) -> str:
+        """The path of this very object."""
+        meta = item.get("metadata") or {}
+        return self.kind_of(item).path(meta.get("namespace"), meta.get("name"))
+
+
+@contextmanager
+def _private_file(content: bytes) -> Iterator[str]:
+    with tempfile.NamedTemporaryFile(prefix="slipway-") as file:  # 0600, gone when closed
+        file.write(content)
+        file.flush()
+        yield file.name
+
+
+def _tls(access: Access) -> ssl.SSLContext:
+    context = ssl.create_default_context(cadata=access.ca.decode() if access.ca else None)
+    if not access.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if access.certificate and access.key:
+        # the ssl module reads a key from a file only
+        with _private_file(access.certificate + b"\n" + access.key) as file:
+            context.load_cert_chain(file)
+    return context

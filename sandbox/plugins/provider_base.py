@@ -1,0 +1,121 @@
+"""What every provider double shares: its place in the engine's service, its log, and how it reports a failure."""
+
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from importlib import metadata
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf import empty_pb2
+from pulumi.runtime.proto import (
+    engine_pb2,
+    engine_pb2_grpc,
+    plugin_pb2,
+    provider_pb2,
+    provider_pb2_grpc,
+    status_pb2,
+)
+
+from sandbox.plugins.lifecycle import Rpc, engine_address, serve_for_ever
+from sandbox.plugins.properties import Properties, to_struct
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+class ProviderError(Exception):
+    """What a person reads when an operation fails; nothing was changed, or the engine's state already says it."""
+
+
+class PartialError(ProviderError):
+    """The object exists but did not become what it should: the engine records it and tries again next time."""
+
+    def __init__(self, message: str, *, identity: str, state: Properties, reasons: list[str]) -> None:
+        super().__init__(message)
+        self.identity, self.state, self.reasons = identity, state, reasons
+
+
+def reported(method: Method) -> Method:
+    """Turns an exception into the gRPC error that the engine shows: one message, no traceback of ours."""
+
+    @functools.wraps(method)
+    def wrapper(self: Any, request: Any, context: Rpc) -> Any:
+        try:
+            return method(self, request, context)
+        except PartialError as error:
+            message = provider_pb2.ErrorResourceInitFailed(
+                id=error.identity, properties=to_struct(error.state), reasons=error.reasons
+            )
+            status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
+            status.details.add().Pack(message)
+            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+        except ProviderError as error:
+            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+
+    return wrapper  # type: ignore[return-value]
+
+
+class Log:
+    """Messages to the person who runs the engine, beside the resource they are about."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._stub: Any = None
+
+    def warning(self, urn: str, message: str) -> None:
+        """Stays in the diagnostics at the end of the run."""
+        self._send(engine_pb2.WARNING, urn, message, ephemeral=False)
+
+    def info(self, urn: str, message: str) -> None:
+        """Stays in the diagnostics at the end of the run."""
+        self._send(engine_pb2.INFO, urn, message, ephemeral=False)
+
+    def status(self, urn: str, message: str) -> None:
+        """Shows in the resource's line while it is worked on."""
+        self._send(engine_pb2.INFO, urn, message, ephemeral=True)
+
+    def _send(self, severity: int, urn: str, message: str, *, ephemeral: bool) -> None:
+        with self._lock:
+            if self._stub is None and engine_address():
+                self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address()))
+        if self._stub is not None:
+            request = engine_pb2.LogRequest(severity=severity, message=message, urn=urn, ephemeral=ephemeral)
+            with contextlib.suppress(grpc.RpcError):  # an engine that is leaving needs no log
+                self._stub.Log(request, timeout=5)
+
+
+class ProviderDouble(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+    """The calls that mean the same for every provider double."""
+
+    package = ""
+    """The Python package of the SDK whose plugin this stands in for; its version is ours."""
+
+    def __init__(self) -> None:
+        self.log = Log()
+        self.cancelled = threading.Event()
+
+    def GetPluginInfo(self, request: Any, context: Rpc) -> Any:
+        return plugin_pb2.PluginInfo(version=metadata.version(self.package))
+
+    def Handshake(self, request: Any, context: Rpc) -> Any:
+        return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
+
+    def Attach(self, request: Any, context: Rpc) -> Any:
+        return empty_pb2.Empty()
+
+    def Cancel(self, request: Any, context: Rpc) -> Any:
+        self.cancelled.set()
+        return empty_pb2.Empty()
+
+    def GetMappings(self, request: Any, context: Rpc) -> Any:
+        return provider_pb2.GetMappingsResponse()
+
+    def CheckConfig(self, request: Any, context: Rpc) -> Any:
+        return provider_pb2.CheckResponse(inputs=request.news)
+
+
+def serve_provider(provider: ProviderDouble) -> None:
+    """Serves until the engine ends it."""
+    serve_for_ever(lambda server: provider_pb2_grpc.add_ResourceProviderServicer_to_server(provider, server))
