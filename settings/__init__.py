@@ -1,0 +1,47 @@
+"""The settings of a stack and of a run: structured Pulumi config read once into pydantic models."""
+
+from settings.access import Access, AccessEnvironment, GitLab, Quota, Registry, Token
+from settings.environment import Environment
+from settings.load import load
+from settings.mistakes import SettingsError
+from settings.run import Action, Run
+from settings.stack import Settings, Stack, parse
+from settings.workload import (
+    Autoscaler,
+    FromEnv,
+    Ingress,
+    NetworkPolicy,
+    Probe,
+    Resources,
+    Rolling,
+    Service,
+    Strategy,
+    Workload,
+)
+
+__all__ = [
+    "Access",
+    "AccessEnvironment",
+    "Action",
+    "Autoscaler",
+    "Environment",
+    "FromEnv",
+    "GitLab",
+    "Ingress",
+    "NetworkPolicy",
+    "Probe",
+    "Quota",
+    "Registry",
+    "Resources",
+    "Rolling",
+    "Run",
+    "Service",
+    "Settings",
+    "SettingsError",
+    "Stack",
+    "Strategy",
+    "Token",
+    "Workload",
+    "load",
+    "parse",
+]

@@ -1,0 +1,176 @@
+"""Settings of the access stack: who may deploy where, and what GitLab is told."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from settings.mistakes import Mistakes
+from settings.types import (
+    Certificates,
+    Cpu,
+    DnsLabel,
+    Flag,
+    GitLabScope,
+    MaskableSecret,
+    Memory,
+    Model,
+    Positive,
+    RefName,
+    RegistryServer,
+    Rule,
+    Seconds,
+    Secret,
+    Server,
+    VariableName,
+    duration,
+    duration_text,
+    text,
+    unique,
+)
+
+HOUR, DAY = 3600, 86400
+
+OUR_VARIABLES = ("KUBE_", "KUBECONFIG")
+"""Beginnings of the names of the variables that Slipway itself puts into GitLab."""
+
+
+def _project(value: object) -> str:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return str(value)
+    if isinstance(value, str) and value and all(value.split("/")) and not set(value) & set(" ?#:"):
+        return value
+    raise ValueError('must be a project\'s path like "group/app", or its number')
+
+
+def _user_variable(name: str) -> str:
+    if name.startswith(OUR_VARIABLES):
+        raise ValueError("is a variable that Slipway sets itself; take another name")
+    return name
+
+
+class GitLab(Model):
+    """The project that deploys. The API's address and token come from GITLAB_BASE_URL and GITLAB_TOKEN."""
+
+    project: Annotated[str, Rule(_project, {"type": ["string", "integer"]})]
+    """Path (`group/app`) or number of the project."""
+    protected_tags: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
+    """Tags (or patterns like `v*`) that maintainers alone may make; only jobs on protected branches and tags see
+    protected variables. Default: none."""
+    protected_environments: Flag = False
+    """Whether to protect the environments too. Needs GitLab Premium, hence off; protected branches are free."""
+
+
+class Token(Model):
+    """The deploy token: asked for by the TokenRequest API, bound to a Secret, renewed by a run of the access stack."""
+
+    expiration: Annotated[Seconds, duration(HOUR, 8760 * HOUR)] = 90 * DAY
+    """How long a token is good for, 1h to 8760h (the article's value and Kubernetes' documented ceiling). Default 90d:
+    the article prefers shorter ones."""
+    renew_before: Annotated[Seconds, duration(1, 8760 * HOUR)] = 30 * DAY
+    """Renew when less than this is left; less than `expiration`. Default 30d: a monthly run is enough."""
+
+    @field_validator("renew_before")
+    @classmethod
+    def _leaves_time(cls, value: int, info: ValidationInfo) -> int:
+        expiration = info.data.get("expiration")
+        if expiration is not None and value >= expiration:
+            raise ValueError(
+                f"must be less than expiration ({duration_text(expiration)}), else each run renews the token"
+            )
+        return value
+
+
+class Registry(Model):
+    """Login for pulling images: becomes the pull secret `gitlab-registry` in each namespace."""
+
+    server: RegistryServer
+    """Host of the registry, as images name it."""
+    username: Annotated[str, text(r"\S+", "must be a user name without a blank")]
+    """The user; a GitLab deploy token with `read_registry` is made for it."""
+    password: Secret
+    """Its password or token: `pulumi config set --secret --path slipway:access.registry.password`."""
+    email: Annotated[str, text(r"[^\s@]+@[^\s@]+", "must be a mail address")] | None = None
+    """Some registries ask for one. Default: none."""
+
+
+class Quota(Model):
+    """What all pods of a namespace may take together (ResourceQuota, limits)."""
+
+    cpu: Cpu = "4"
+    """Cores over all pods' limits. Default 4: eight pods of the article's 500m."""
+    memory: Memory = "8Gi"
+    """Memory over all pods' limits. Default 8Gi: sixteen pods of the article's 512Mi."""
+    pods: Positive = 50
+    """Pods at most. Default 50."""
+
+
+class AccessEnvironment(Model):
+    """One environment: its namespace, accounts and tokens in the cluster, its variables in GitLab."""
+
+    namespace: DnsLabel = Field(default_factory=str, validate_default=False)
+    """Namespace in the cluster. Default: the environment's key."""
+    scope: GitLabScope = Field(default_factory=str, validate_default=False)
+    """GitLab environment scope of the variables, `review/*` for many. Default: the environment's key."""
+    branches: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
+    """Branches that deploy here; they become protected. Default: none. The article: develop to staging, main to
+    production."""
+    tier: Literal["production", "staging", "testing", "development", "other"] | None = None
+    """GitLab's deployment tier. Default: GitLab derives it from the name."""
+    url: Annotated[str, text(r"https?://\S+", "must be an http:// or https:// URL")] | None = None
+    """Where users reach the environment; a link in GitLab. Default: none."""
+    quota: Quota = Field(default_factory=Quota)
+    """What its pods may take together."""
+    pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
+    """Pod Security Standard that the namespace enforces. Default `restricted`: the workloads' defaults meet it."""
+    preview: Flag = True
+    """Whether there is a read-only account whose token merge requests may preview with. Default true."""
+    variables: dict[Annotated[VariableName, AfterValidator(_user_variable)], MaskableSecret] = Field(
+        default_factory=dict
+    )
+    """Values of the application to put into GitLab, masked, protected and scoped to this environment: the article's
+    database URLs and API keys. Needs `gitlab`."""
+
+
+class Access(Model):
+    """What an administrator sets up, rarely: identities, rights and secrets, for each environment."""
+
+    gitlab: GitLab | None = None
+    """The GitLab project. Default null: GitLab is left alone."""
+    server: Server | None = None
+    """The API server's URL as jobs reach it. Default: that of the kubeconfig in use."""
+    ca_pem: Certificates | None = None
+    """The API server's CA certificates as PEM. Default: that of the kubeconfig in use. Verification is never off."""
+    scope: Literal["namespace", "cluster"] = "namespace"
+    """`namespace`: a role in each namespace. `cluster`: the article's ClusterRole: the token of one environment then
+    opens all of them."""
+    token: Token = Field(default_factory=Token)
+    """The deploy token's life."""
+    registry: Registry | None = None
+    """Login for pulling images. Default null: no pull secret."""
+    environments: Annotated[dict[DnsLabel, AccessEnvironment], Field(min_length=1)]
+    """The environments by name."""
+
+    @field_validator("environments", mode="after")
+    @classmethod
+    def _named(cls, value: dict[str, AccessEnvironment]) -> dict[str, AccessEnvironment]:
+        return {
+            key: e.model_copy(update={"namespace": e.namespace or key, "scope": e.scope or key})
+            for key, e in value.items()
+        }
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        mistakes = Mistakes()
+        seen: dict[tuple[str, str], str] = {}
+        for key, environment in self.environments.items():
+            for field in ("namespace", "scope"):
+                value = getattr(environment, field)
+                other = seen.setdefault((field, value), key)
+                if other != key:
+                    remedy = f"is that of environment {other} too; each needs one of its own"
+                    mistakes.add(("environments", key, field), remedy, value)
+            if environment.variables and self.gitlab is None:
+                mistakes.add(("environments", key, "variables"), "needs `gitlab: {project: …}` to put them into")
+        mistakes.check()
+        return self

@@ -1,0 +1,38 @@
+"""Reads the settings from the running Pulumi program; the one place here that knows Pulumi."""
+
+import json
+import os
+from pathlib import Path
+
+import pulumi
+from pulumi.runtime import config
+
+from settings.stack import Settings, parse
+
+PREFIX = "slipway:"
+"""Namespace of the keys, whatever the project is called."""
+
+
+def load() -> Settings:
+    """The settings of this run; raises SettingsError with all mistakes."""
+    # `pulumi.Config` can only be asked for keys that one knows, and a misspelt one has to be told: hence the SDK's map.
+    given = {**config.get_config_env(), **config.CONFIG.get()}
+    blocks = {key.removeprefix(PREFIX): _value(value) for key, value in given.items() if key.startswith(PREFIX)}
+    sealed = [block for block in blocks if config.is_config_secret(f"{PREFIX}{block}")]
+    file = f"Pulumi.{pulumi.get_stack()}.yaml"
+    return parse(blocks, os.environ, file=file, text=_read(Path(file)), sealed=sealed)
+
+
+def _read(file: Path) -> str | None:
+    try:
+        return file.read_text()
+    except OSError:
+        return None  # another --config-file
+
+
+def _value(text: str) -> object:
+    """A value as the engine hands it over: a structured one as JSON, null as an empty string."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text

@@ -1,0 +1,98 @@
+"""What changes from run to run: read from the environment, so that no run edits a stack file."""
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from pydantic import TypeAdapter, ValidationError
+
+from settings.types import ImageReference
+
+
+class Action(StrEnum):
+    """What a run is asked to do (`SLIPWAY_ACTION`)."""
+
+    DEPLOY = "deploy"
+    PROMOTE = "promote"
+    ABORT = "abort"
+    ROLLBACK = "rollback"
+
+
+IMAGE, ACTION = "SLIPWAY_IMAGE", "SLIPWAY_ACTION"
+
+PROVENANCE = {
+    "commit": "CI_COMMIT_SHA",
+    "ref": "CI_COMMIT_REF_NAME",
+    "project": "CI_PROJECT_PATH",
+    "pipeline": "CI_PIPELINE_ID",
+    "pipelineUrl": "CI_PIPELINE_URL",
+    "job": "CI_JOB_URL",
+    "actor": "GITLAB_USER_LOGIN",
+}
+"""What the audit annotations say of a run, and which of GitLab's predefined variables tells it."""
+
+_image = TypeAdapter[str](ImageReference)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the program."""
+
+    action: Action = Action.DEPLOY
+    """SLIPWAY_ACTION; default deploy."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Workload to the image that this run releases, from SLIPWAY_IMAGE or SLIPWAY_IMAGE_<WORKLOAD>."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Who and what started this run, as far as GitLab's job tells; see PROVENANCE."""
+
+
+def variable(workload: str) -> str:
+    """The variable that names this workload's image: `my-app` has SLIPWAY_IMAGE_MY_APP."""
+    return f"{IMAGE}_{workload.upper().replace('-', '_')}"
+
+
+def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, list[str]]:
+    """The run, and its mistakes, one line each. An empty variable counts as unset: that is how CI unsets one."""
+    given = {key: value.strip() for key, value in environ.items() if key.startswith("SLIPWAY_") and value.strip()}
+    known = {variable(name): name for name in workloads}
+    mistakes = _misspelt(given, known)
+    action = given.get(ACTION, Action.DEPLOY.value)
+    if action not in list(Action):
+        mistakes.append(f'{ACTION}: got "{action}"; must be one of {", ".join(Action)}')
+    images: dict[str, str] = {}
+    if known and IMAGE in given:
+        if len(known) == 1:
+            images[next(iter(known.values()))] = given[IMAGE]
+        else:
+            mistakes.append(
+                f"{IMAGE}: does not say which of {len(known)} workloads it is for; use {' or '.join(known)}"
+            )
+    for key, name in known.items():
+        if key in given:
+            images[name] = given[key]  # the narrower variable wins
+    for name, image in images.items():
+        try:
+            _image.validate_python(image)
+        except ValidationError as error:
+            source = variable(name) if variable(name) in given else IMAGE
+            mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
+    provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
+    valid = Action(action) if action in list(Action) else Action.DEPLOY
+    return Run(valid, images, provenance), mistakes
+
+
+def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """Variables that come to nothing: an image for no workload of this stack, or nearly the name of one that counts."""
+    mistakes = []
+    for key in given:
+        if key in (IMAGE, ACTION) or key in known or (key.startswith(f"{IMAGE}_") and not known):
+            continue
+        near = difflib.get_close_matches(key, [IMAGE, ACTION, *known], n=1, cutoff=0.85)
+        if re.match(rf"{IMAGE}_", key):
+            hint = f"did you mean {near[0]}?" if near else f"this stack has {', '.join(sorted(known))}"
+            mistakes.append(f"{key}: names no workload of this stack; {hint}")
+        elif near:
+            mistakes.append(f"{key}: is not a variable of Slipway; did you mean {near[0]}?")
+    return mistakes

@@ -1,0 +1,104 @@
+"""The settings as a whole: the blocks of a stack file together with what the run says."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic import ValidationError, model_validator
+
+from settings import run as runs
+from settings.access import Access
+from settings.environment import Environment
+from settings.mistakes import NOT_SHOWN, Mistake, Mistakes, Path, SettingsError
+from settings.render import Renderer, write
+from settings.run import Run
+from settings.secrets import Encrypted
+from settings.shape import Shape
+from settings.types import Model, WorkloadName, amount
+from settings.workload import Workload
+
+
+class Stack(Model):
+    """What a stack file configures under `slipway:`; which blocks are there decides what the stack builds."""
+
+    access: Access | None = None
+    """Identities, rights and secrets; an administrator's stack."""
+    environment: Environment | None = None
+    """The environment that the workloads go to."""
+    workloads: dict[WorkloadName, Workload] | None = None
+    """The applications, by name."""
+
+    @model_validator(mode="after")
+    def _blocks_go_together(self) -> Self:
+        mistakes = Mistakes()
+        if not self.model_fields_set:
+            mistakes.add((), "has no block; give slipway:access, or slipway:environment and slipway:workloads")
+        if self.workloads is not None and self.environment is None:
+            mistakes.add(("environment",), "is missing; slipway:workloads needs it: {name: staging}")
+        if self.environment is not None and self.workloads is None:
+            mistakes.add(("workloads",), "is missing; slipway:environment needs it: {myapp: {}} for one, {} for none")
+        self._within_quota(mistakes)
+        mistakes.check()
+        return self
+
+    def _within_quota(self, mistakes: Mistakes) -> None:
+        """A pod above its namespace's whole quota never comes up. Known only where one stack has both layers."""
+        if self.access is None or self.environment is None:
+            return
+        quotas = {e.namespace: e.quota for e in self.access.environments.values()}
+        quota = quotas.get(self.environment.namespace)
+        for name, workload in (self.workloads or {}).items():
+            for what in ("cpu", "memory"):
+                limit = getattr(workload.resources.limits, what)
+                if quota and amount(limit) > amount(getattr(quota, what)):
+                    mistakes.add(
+                        ("workloads", name, "resources", "limits", what),
+                        f"must not be above the namespace's quota ({getattr(quota, what)}); no pod would come up",
+                        limit,
+                    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a run goes by."""
+
+    access: Access | None = None
+    environment: Environment | None = None
+    workloads: Mapping[str, Workload] = field(default_factory=dict)
+    run: Run = field(default_factory=Run)
+
+    def image(self, workload: str) -> str | None:
+        """The image to release: this run's, else the stack file's; None keeps what is live."""
+        return self.run.images.get(workload) or self.workloads[workload].image
+
+
+def parse(
+    blocks: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    file: str,
+    text: str | None = None,
+    sealed: Collection[str] = (),
+) -> Settings:
+    """The settings of these blocks; raises SettingsError with one line a mistake.
+
+    `text` is that of the stack file and `sealed` the blocks with something encrypted in them: what is encrypted is not
+    shown, and a secret that is not encrypted is refused.
+    """
+    raw = blocks.get("workloads")
+    run, mistakes = runs.read(environ, raw if isinstance(raw, dict) else ())
+    shape, encrypted = Shape(Stack), Encrypted(blocks, sealed, text)
+    renderer = Renderer(file, blocks, shape, encrypted)
+    mistakes = [renderer.line(_in_the_clear(path)) for path in encrypted.plain() if shape.secret(path)] + mistakes
+    try:
+        stack = Stack.model_validate(dict(blocks), by_name=False, context={"environ": environ})
+    except ValidationError as error:
+        mistakes = renderer.lines(error) + mistakes
+    if mistakes:
+        raise SettingsError("\n".join(mistakes))
+    return Settings(stack.access, stack.environment, stack.workloads or {}, run)
+
+
+def _in_the_clear(path: Path) -> Mistake:
+    command = f"pulumi config set --secret --path '{write(path)}'"
+    return Mistake(path, NOT_SHOWN, f"is a secret in plain text; encrypt it: {command}")

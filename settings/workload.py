@@ -1,0 +1,264 @@
+"""Settings of a workload: one deployable application."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic_core.core_schema import ValidationInfo
+
+from settings.mistakes import Mistakes
+from settings.types import (
+    Annotations,
+    Count,
+    Cpu,
+    Directory,
+    DnsLabel,
+    DnsName,
+    Flag,
+    HostName,
+    ImageReference,
+    Labels,
+    Memory,
+    Model,
+    PlainText,
+    Port,
+    Positive,
+    Seconds,
+    UrlPath,
+    VariableName,
+    amount,
+    duration,
+    duration_text,
+    unique,
+    whole,
+)
+
+LATER = ("blueGreen", "canary")
+"""Strategies of the design that this version does not have yet."""
+
+
+class Rolling(Model):
+    """One Deployment, new pods before old ones go."""
+
+    max_surge: Positive = 1
+    """Pods above `replicas` during a release. Default 1: the least that keeps the capacity; more is faster."""
+
+
+class Strategy(Model):
+    """How a release replaces the one before it."""
+
+    rolling: Rolling = Field(default_factory=Rolling)
+    """The one strategy of this version."""
+
+
+def _strategy(value: object) -> object:
+    names = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
+    for name in names:
+        if name in LATER:
+            raise ValueError(f"{name} is not in this version of Slipway yet; must be rolling")
+    if value in ("rolling", {"rolling": None}):
+        return {}
+    if not isinstance(value, dict | Strategy):
+        raise ValueError("must be rolling, or {rolling: {maxSurge: 1}}")
+    return value
+
+
+class Amounts(Model):
+    """An amount of computing."""
+
+    cpu: Cpu
+    """Cores; "100m" is a tenth of one."""
+    memory: Memory
+    """Bytes; "128Mi" is 128 × 2^20."""
+
+
+class Resources(Model):
+    """What a pod is promised (requests) and may take at most (limits). Defaults: the article's."""
+
+    requests: Amounts = Amounts(cpu="100m", memory="128Mi")
+    """What the scheduler sets aside for a pod; the autoscaler counts in shares of it."""
+    limits: Amounts = Amounts(cpu="500m", memory="512Mi")
+    """A pod is slowed down at the cores, and killed at the memory."""
+
+    @field_validator("limits")
+    @classmethod
+    def _limits_cover_requests(cls, value: Amounts, info: ValidationInfo) -> Amounts:
+        requests = info.data.get("requests")
+        for what in ("cpu", "memory"):
+            if requests and amount(getattr(value, what)) < amount(getattr(requests, what)):
+                raise ValueError(
+                    f"must not have less {what} ({getattr(value, what)}) than requests "
+                    f"({getattr(requests, what)}); raise limits.{what} or lower requests.{what}"
+                )
+        return value
+
+
+class Probe(Model):
+    """How the kubelet asks a pod whether it is well."""
+
+    path: UrlPath | None = None
+    """Path to GET; 200 to 399 is well. Default null: a TCP connection is enough."""
+    port: Port | None = None
+    """Port to ask. Default: the workload's port."""
+    period: Annotated[Seconds, duration(1, 600)] = 2
+    """Between two questions. Default 2s: a release waits for the first good answer of every pod. Kubernetes: 10s."""
+    timeout: Annotated[Seconds, duration(1, 600)] = 1
+    """Time for an answer. Default 1s (Kubernetes' own)."""
+    failure_threshold: Positive = 3
+    """Bad answers in a row until the pod counts as unwell. Default 3 (Kubernetes' own)."""
+
+
+class Service(Model):
+    """The Service that others reach the workload by."""
+
+    port: Port = 80
+    """Its port. Default 80."""
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    """Default ClusterIP: nothing outside the cluster reaches it but through an Ingress."""
+
+
+class Ingress(Model):
+    """The way in from outside, for one host. The cluster needs an ingress controller."""
+
+    host: HostName
+    """Host name that users ask for; the article: staging.example.com, example.com."""
+    path: UrlPath = "/"
+    """Beginning of the paths that go to this workload. Default: all."""
+    class_name: DnsName | None = None
+    """Which controller. Default: the cluster's own default."""
+    tls_secret: DnsName | None = None
+    """Secret with the certificate. Default null: the controller's own, or none."""
+    annotations: Annotations = Field(default_factory=dict)
+    """For the controller (cert-manager, nginx …). Default: none."""
+
+
+class Autoscaler(Model):
+    """Scales on CPU, in place of a fixed number of replicas. The cluster needs metrics-server."""
+
+    min: Positive = 2
+    """Pods at least. Default 2: one may go without an outage."""
+    max: Positive
+    """Pods at most."""
+    cpu: Annotated[int, whole(1, 100)] = 70
+    """Percent of the CPU request to hold the average at. Default 70."""
+
+    @field_validator("max")
+    @classmethod
+    def _max_is_not_below_min(cls, value: int, info: ValidationInfo) -> int:
+        if value < info.data.get("min", value):
+            raise ValueError(f"must not be below min ({info.data['min']})")
+        return value
+
+
+class NetworkPolicy(Model):
+    """Who may reach the pods, and whom they may reach. The cluster's network plugin must enforce it."""
+
+    allow_from: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] = ()
+    """Namespaces whose pods may reach the port. Default: none, not even the own namespace."""
+    egress: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] | None = None
+    """Namespaces that the pods may reach, DNS always with them. Default null: everything."""
+
+
+class FromEnv(Model):
+    """A secret that the run's environment carries: a masked GitLab variable."""
+
+    from_env: VariableName
+    """Name of the variable."""
+
+
+def _secret(value: object) -> object:
+    if isinstance(value, dict):
+        return FromEnv.model_validate(value, by_name=False)
+    if isinstance(value, str | SecretStr | FromEnv):
+        return value
+    raise ValueError("must be a string (encrypt it: pulumi config set --secret --path …) or {fromEnv: VARIABLE}")
+
+
+SecretValue = Annotated[SecretStr | FromEnv, BeforeValidator(_secret)]
+"""A secret as it is (encrypted in the stack file), or the job's variable that carries it; read when it is needed, since
+a preview of a merge request does without protected variables."""
+
+
+class Workload(Model):
+    """One deployable application: what runs, how many, how it is reached and how a release of it goes."""
+
+    image: ImageReference | None = None
+    """Image to run, by tag or digest. SLIPWAY_IMAGE wins; with neither, what is live is kept. Default null."""
+    replicas: Count = 2
+    """Pods. Default 2: one may go without an outage. Not together with `autoscaler`. 0 stops the workload."""
+    port: Port = 3000
+    """Port that the container listens on. Default 3000 (the article's)."""
+    resources: Resources = Field(default_factory=Resources)
+    """What a pod is promised and may take at most."""
+    progress_deadline: Annotated[Seconds, duration(1, 3600)] = 300
+    """Time without progress after which a release has failed. Default 300s (the article's rollout timeout)."""
+    strategy: Annotated[Strategy, BeforeValidator(_strategy, json_schema_input_type=Literal["rolling"] | Strategy)] = (
+        Field(default_factory=Strategy)
+    )
+    """How a release replaces the one before it. Default `rolling`."""
+    probe: Probe = Field(default_factory=Probe)
+    """Readiness: a pod without a good answer gets no requests, and a release waits for it."""
+    liveness: Probe | None = None
+    """Liveness: a pod without a good answer is restarted. Default null: a slow pod is better than a restarted one."""
+    pre_stop: Annotated[Seconds, duration(0, 3600)] = 3
+    """Wait before a pod is told to stop, so that no request is sent to it any more. Default 3s: 0 of 16,229 requests
+    lost, 71 without (facts.md)."""
+    termination_grace: Annotated[Seconds, duration(1, 3600)] = 30
+    """Time for a pod to stop, `preStop` included, before it is killed. Default 30s (Kubernetes' own)."""
+    service: Service = Field(default_factory=Service)
+    """How others reach it in the cluster."""
+    ingress: Ingress | None = None
+    """How users reach it from outside. Default null."""
+    autoscaler: Autoscaler | None = None
+    """Scales in place of `replicas`. Default null."""
+    network_policy: NetworkPolicy | None = None
+    """Who may reach it. Default null: everybody in the cluster."""
+    disruption_budget: Flag = True
+    """Whether a drain of nodes takes one pod at a time. Default true; made only with more than one replica."""
+    env: dict[VariableName, PlainText] = Field(default_factory=dict)
+    """Environment variables. Default: none."""
+    secret_env: dict[VariableName, SecretValue] = Field(default_factory=dict)
+    """Environment variables that are secrets: encrypted in the stack file, or `{fromEnv: VARIABLE}` from the job's
+    environment. Default: none."""
+    command: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
+    """The container's entry point. Default: the image's."""
+    args: Annotated[tuple[PlainText, ...], Field(min_length=1)] | None = None
+    """The entry point's arguments. Default: the image's."""
+    writable_paths: Annotated[tuple[Directory, ...], AfterValidator(unique)] = ("/tmp",)  # noqa: S108
+    """Directories that the container may write to, emptied with the pod. All else is read-only. Default /tmp."""
+    run_as_user: Annotated[int, whole(1, 2**31 - 1)] | None = None
+    """User id. Default: the image's, which must not be root."""
+    labels: Labels = Field(default_factory=dict)
+    """Labels for the workload's objects. Default: none."""
+    annotations: Annotations = Field(default_factory=dict)
+    """Annotations for the workload's objects. Default: none."""
+    pod_annotations: Annotations = Field(default_factory=dict)
+    """Annotations for its pods, as for Prometheus; a change is a release. Default: none."""
+    keep_releases: Annotated[int, whole(2, 100)] = 10
+    """Records in the ledger. Default 10; 2 are what a rollback needs, and 100 fit into a ConfigMap."""
+
+    @field_validator("termination_grace")
+    @classmethod
+    def _grace_covers_pre_stop(cls, value: int, info: ValidationInfo) -> int:
+        pre_stop = info.data.get("pre_stop")
+        if pre_stop is not None and value <= pre_stop:
+            raise ValueError(
+                f"must be more than preStop ({duration_text(pre_stop)}), else a pod is killed while it waits"
+            )
+        return value
+
+    @field_validator("secret_env")
+    @classmethod
+    def _named_once(cls, value: Mapping[str, SecretValue], info: ValidationInfo) -> Mapping[str, SecretValue]:
+        both = sorted(set(value) & set(info.data.get("env", {})))
+        if both:
+            raise ValueError(f"must not name what env names too: {', '.join(both)}")
+        return value
+
+    @model_validator(mode="after")
+    def _replicas_or_autoscaler(self) -> Self:
+        if self.autoscaler and "replicas" in self.model_fields_set:
+            mistakes = Mistakes()
+            mistakes.add(("replicas",), "must not be given together with autoscaler; remove one of them", self.replicas)
+            raise mistakes
+        return self
