@@ -6,13 +6,13 @@
 
 import pulumi
 
-import settings
 from errors import UserError
+from settings.load import load
 
 
 def main() -> None:
     """Reads the settings and builds what they name; a mistake of the user ends the run with one line each."""
-    stack = settings.load()
+    stack = load()
     if stack.access:
         from components.access import Access, AccessArgs  # pulumi_gitlab costs 0.4 s: only where it is needed
 

@@ -1,8 +1,11 @@
-"""The settings of a stack and of a run: structured Pulumi config read once into pydantic models."""
+"""The settings of a stack and of a run: structured Pulumi config read once into pydantic models.
+
+Reading them from the running program is `settings.load.load`: it alone knows Pulumi, so that what only needs the models
+stays free of it.
+"""
 
 from settings.access import Access, AccessEnvironment, GitLab, Quota, Registry, Token
 from settings.environment import Environment
-from settings.load import load
 from settings.mistakes import SettingsError
 from settings.run import Action, Run
 from settings.stack import Settings, Stack, parse
@@ -42,6 +45,5 @@ __all__ = [
     "Strategy",
     "Token",
     "Workload",
-    "load",
     "parse",
 ]
