@@ -63,33 +63,41 @@ def _strategy(value: object) -> object:
     return value
 
 
-class Amounts(Model):
-    """An amount of computing."""
+class Requests(Model):
+    """What the scheduler sets aside for a pod; the autoscaler counts in shares of it."""
 
-    cpu: Cpu
-    """Cores; "100m" is a tenth of one."""
-    memory: Memory
-    """Bytes; "128Mi" is 128 × 2^20."""
+    cpu: Cpu = "100m"
+    """Cores; "100m" is a tenth of one. Default 100m (the article's)."""
+    memory: Memory = "128Mi"
+    """Bytes; "128Mi" is 128 × 2^20. Default 128Mi (the article's)."""
+
+
+class Limits(Model):
+    """What a pod may take at most: it is slowed down at the cores, and killed at the memory."""
+
+    cpu: Cpu = "500m"
+    """Cores. Default 500m (the article's)."""
+    memory: Memory = "512Mi"
+    """Bytes. Default 512Mi (the article's)."""
 
 
 class Resources(Model):
-    """What a pod is promised (requests) and may take at most (limits). Defaults: the article's."""
+    """What a pod is promised and may take at most."""
 
-    requests: Amounts = Amounts(cpu="100m", memory="128Mi")
-    """What the scheduler sets aside for a pod; the autoscaler counts in shares of it."""
-    limits: Amounts = Amounts(cpu="500m", memory="512Mi")
-    """A pod is slowed down at the cores, and killed at the memory."""
+    requests: Requests = Field(default_factory=Requests)
+    """What a pod is promised."""
+    limits: Limits = Field(default_factory=Limits)
+    """What it may take at most."""
 
     @field_validator("limits")
     @classmethod
-    def _limits_cover_requests(cls, value: Amounts, info: ValidationInfo) -> Amounts:
-        requests = info.data.get("requests")
+    def _limits_cover_requests(cls, value: Limits, info: ValidationInfo) -> Limits:
+        requests, mistakes = info.data.get("requests"), Mistakes()
         for what in ("cpu", "memory"):
-            if requests and amount(getattr(value, what)) < amount(getattr(requests, what)):
-                raise ValueError(
-                    f"must not have less {what} ({getattr(value, what)}) than requests "
-                    f"({getattr(requests, what)}); raise limits.{what} or lower requests.{what}"
-                )
+            least, given = getattr(requests, what, "0"), getattr(value, what)
+            if amount(given) < amount(least):
+                mistakes.add((what,), f"must not be less than requests.{what} ({least})", given)
+        mistakes.check()
         return value
 
 
