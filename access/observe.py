@@ -1,4 +1,4 @@
-"""What must be known, and must hold, before the access stack writes anything: cluster, rights, owners, tokens, GitLab."""
+"""What must be known, and must hold, before the access stack writes anything."""
 
 import base64
 from collections.abc import Iterable, Mapping
@@ -76,8 +76,8 @@ def _refuse_weak(client: Client, access: Access) -> None:
     ]
     if missing:
         raise cluster.PreflightError(
-            f"this identity may not: {', '.join(missing)}: the access stack is built by an administrator of the cluster; "
-            "set KUBECONFIG to one's"
+            f"this identity may not: {', '.join(missing)}: the access stack needs an administrator "
+            "of the cluster: set KUBECONFIG to one's"
         )
 
 
@@ -132,8 +132,8 @@ def _foreign(client: Client, kind: Any, name: str, namespace: str | None, enviro
 def _refuse_clashes(access: Access) -> None:
     """GitLab keeps one variable of a key and scope; said with its path, before the API says it without."""
     mistakes = [
-        f"slipway:access:environments.{'/'.join(clash.environments)}.variables.{clash.key}: GitLab keeps one variable of a "
-        f"name for the scope {clash.scope}, and another one is defined: rename it or give the environments scopes of their own"
+        f"slipway:access:environments.{clash.environments[0]}.variables.{clash.key}: another environment of the scope "
+        f"{clash.scope} has it too, and GitLab keeps one: rename it, or give the environments scopes of their own"
         for clash in variables.clashes(variables.planned(access, has_ca=True))
     ]
     if mistakes:
@@ -152,7 +152,7 @@ def _refuse_taken(access: Access, project: gitlab.Project) -> None:
 
 
 def _generations(client: Client, namespace: str, environment: str, account: str) -> Iterable[Generation]:
-    labels = {**ownership(environment), ACCOUNT_LABEL: account}
+    labels: dict[str, Any] = {**ownership(environment), ACCOUNT_LABEL: account}
     for secret in client.list(Secret, namespace=namespace, labels=labels):
         metadata = secret.metadata
         if metadata and metadata.name and not metadata.deletionTimestamp:

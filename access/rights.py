@@ -1,4 +1,4 @@
-"""What the accounts of an environment may do, as RBAC rules. Everything that isn't here is refused by the API server."""
+"""What the accounts of an environment may do, as RBAC rules; all else is refused by the API server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

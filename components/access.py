@@ -1,8 +1,8 @@
 """The access stack: for each environment who may deploy to it, and what GitLab's jobs are given for that."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import pulumi
 
@@ -10,7 +10,7 @@ from access import rights, variables
 from access.generation import decide
 from access.kubeconfig import Context, kubeconfig
 from access.names import DEPLOY, PREVIEW
-from access.observe import Facts
+from access.observe import Facts, observe
 from access.variables import Variable
 from components.identity import ClusterBinding, ClusterBindingArgs, Identity, IdentityArgs
 from components.namespace import EnvironmentNamespace, NamespaceArgs
@@ -26,9 +26,9 @@ class AccessArgs:
     """What the stack is built from."""
 
     settings: Settings
-    facts: Facts
-    """What was found before: `access.observe.observe`."""
-    now: datetime
+    facts: Facts | None = None
+    """What the cluster and GitLab hold. Default: read now; raises UserError where something stands in the way."""
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))
     """The moment that renewals are judged by."""
 
 
@@ -44,10 +44,14 @@ class _Built:
 class Access(pulumi.ComponentResource):
     """Namespaces, accounts, rights and tokens in the cluster; variables, protections and environments in GitLab."""
 
+    summary: dict[str, dict[str, str | list[str]]]
+    """By environment, names only: namespace, accounts, variables."""
+
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Access", name, None, opts)
+        facts = args.facts or observe(args.settings)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
-        self._name, self._args = name, args
+        self._name, self._args, self._facts = name, args, facts
         self._opts = pulumi.ResourceOptions(parent=self, providers=[provider])
 
         namespaces = {
@@ -57,8 +61,8 @@ class Access(pulumi.ComponentResource):
         bound: list[pulumi.Resource] = []
         if args.settings.scope == "cluster":
             pulumi.log.warn(
-                f"scope: cluster: {DEPLOY}'s token reads and writes the workloads and secrets of every namespace of the "
-                "cluster, kube-system included, and with those can become administrator; scope: namespace keeps it to its own",
+                f"scope: cluster: {DEPLOY}'s token reads and writes workloads and secrets in every namespace, "
+                "kube-system included, and can so become administrator; scope: namespace keeps it in its own",
                 self,
             )
             wide = ClusterBindingArgs(
@@ -69,21 +73,27 @@ class Access(pulumi.ComponentResource):
             environment: self._environment(environment, settings, namespaces[environment].name, bound)
             for environment, settings in args.settings.environments.items()
         }
-        if args.settings.gitlab and args.facts.project:
+        if args.settings.gitlab and facts.project:
             from components.gitlab import GitLabProject, GitLabProjectArgs  # noqa: PLC0415  0.35 s that others needn't wait
 
+            for scope, members in variables.by_scope(args.settings).items():
+                if len(members) > 1:
+                    pulumi.log.info(
+                        f"GitLab scope {scope} serves {', '.join(name for name, _ in members)}: one context each in "
+                        "KUBECONFIG_FILE; KUBE_TOKEN is left out, it could be one environment's only",
+                        self,
+                    )
             values = [(variable, self._value(variable, built)) for variable in self._variables()]
-            GitLabProject(f"{name}-gitlab", GitLabProjectArgs(args.settings, args.facts.project, values), self._opts)
-        self.register_outputs(
-            {
-                environment: {
-                    "namespace": settings.namespace,
-                    "accounts": [DEPLOY, *([PREVIEW] if settings.preview else [])],
-                    "variables": sorted(v.key for v in self._variables() if environment in v.environments),
-                }
-                for environment, settings in args.settings.environments.items()
+            GitLabProject(f"{name}-gitlab", GitLabProjectArgs(args.settings, facts.project, values), self._opts)
+        self.summary = {
+            environment: {
+                "namespace": settings.namespace,
+                "accounts": [DEPLOY, *([PREVIEW] if settings.preview else [])],
+                "variables": sorted(v.key for v in self._variables() if environment in v.environments),
             }
-        )
+            for environment, settings in args.settings.environments.items()
+        }
+        self.register_outputs({"summary": self.summary})
 
     def _environment(
         self, environment: str, settings: AccessEnvironment, namespace: pulumi.Output[str], bound: list[pulumi.Resource]
@@ -99,16 +109,13 @@ class Access(pulumi.ComponentResource):
             )
             generation = decide(
                 account,
-                self._args.facts.tokens.get((environment, account), ()),
+                self._facts.tokens.get((environment, account), ()),
                 self._args.now,
                 self._args.settings.token.expiration,
                 self._args.settings.token.renew_before,
             )
-            # No job gets a token before its rights are there; at the end the token goes first.
-            after = pulumi.ResourceOptions.merge(self._opts, pulumi.ResourceOptions(depends_on=[identity, *bound]))
-            return BoundToken(
-                f"{name}-{account}-token", BoundTokenArgs(identity.account, environment, namespace, generation), after
-            ).token
+            token_args = BoundTokenArgs(identity.account, environment, namespace, generation, [identity, *bound])
+            return BoundToken(f"{name}-{account}-token", token_args, self._opts).token
 
         if self._args.settings.registry:
             pull_secret(f"{name}-registry", self._args.settings.registry, environment, namespace, self._opts)
@@ -120,12 +127,12 @@ class Access(pulumi.ComponentResource):
         )
 
     def _variables(self) -> list[Variable]:
-        return list(variables.planned(self._args.settings, has_ca=self._args.facts.cluster.ca_pem is not None))
+        return list(variables.planned(self._args.settings, has_ca=self._facts.cluster.ca_pem is not None))
 
     def _value(self, variable: Variable, built: dict[str, _Built]) -> pulumi.Input[str]:
         """What a variable holds."""
         first = built[variable.environments[0]]
-        cluster = self._args.facts.cluster
+        cluster = self._facts.cluster
         match variable.key:
             case "KUBE_URL":
                 return cluster.server

@@ -1,4 +1,4 @@
-"""What GitLab is told: variables for the jobs, protected branches and tags, environments. Imported only where it is used."""
+"""What GitLab is told: variables for the jobs, protected branches and tags, environments."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -60,9 +60,9 @@ class GitLabProject(pulumi.ComponentResource):
                 project=project,
                 branch=branch,
                 allow_force_push=False,
-                # No access levels: GitLab's default is Maintainer for both, and which of the two forms the provider takes
-                # differs between GitLab's editions. GitLab protects the default branch itself when a project is made:
-                # the provider takes that over, and a destroy leaves it as it was found, protected.
+                # No access levels: GitLab's default is Maintainer for both, and of the two forms to say so the provider
+                # takes one on a Community and the other on an Enterprise edition (GitLab.com). GitLab protects the
+                # default branch by itself: the provider takes that over, and a destroy leaves it as found, protected.
                 opts=pulumi.ResourceOptions(
                     parent=self, provider=provider, retain_on_delete=branch == args.project.default_branch
                 ),

@@ -35,7 +35,7 @@ class EnvironmentNamespace(pulumi.ComponentResource):
                 "name": args.settings.namespace,
                 "labels": {
                     **labels,
-                    # All three: what enforce refuses, warn shows to the one who applies and audit to the one who watches.
+                    # What enforce refuses, warn shows to the one who applies, and audit to the one who watches.
                     **{f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")},
                     **{f"pod-security.kubernetes.io/{mode}-version": "latest" for mode in ("enforce", "warn", "audit")},
                 },

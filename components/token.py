@@ -1,5 +1,6 @@
 """A service account's token, bound to a Secret: when the Secret goes, the token is refused."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +30,8 @@ class BoundTokenArgs:
     environment: str
     namespace: pulumi.Input[str]
     generation: Generation
+    rights: Sequence[pulumi.Resource]
+    """What must be there first: no job is to get a token that may nothing yet."""
 
 
 class BoundToken(pulumi.ComponentResource):
@@ -54,7 +57,7 @@ class BoundToken(pulumi.ComponentResource):
             ),
             type="Opaque",
             immutable=True,
-            opts=pulumi.ResourceOptions(parent=self),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=args.rights),
         )
         minted = _Token(
             f"{name}-request",

@@ -1,5 +1,6 @@
 """The dynamic provider that mints a token. It runs in a host of its own: this module imports no more than it needs."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -28,9 +29,7 @@ class TokenRequestProvider(ResourceProvider):
         token, problem = "", ""
         lifetime = int(props["lifetime"])  # numbers arrive as floats, and the API server refuses 3600.0
         try:
-            token, granted = request(
-                connect(), props["namespace"], props["account"], props["secret"], props["uid"], lifetime
-            )
+            token, granted = request(connect(), props, lifetime)
             problem = capped(lifetime, granted)
         except ApiError as error:
             problem = f"the API server refuses it: {error}"
@@ -48,13 +47,13 @@ class TokenRequestProvider(ResourceProvider):
         return DiffResult(changes=bool(changed), replaces=changed, delete_before_replace=False)
 
 
-def request(client: Client, namespace: str, account: str, secret: str, uid: str, lifetime: int) -> tuple[str, float]:
+def request(client: Client, props: Mapping[str, Any], lifetime: int) -> tuple[str, float]:
     """A token for the account, bound to the Secret; and the seconds that it was granted for."""
-    bound = BoundObjectReference(apiVersion="v1", kind="Secret", name=secret, uid=uid)
+    bound = BoundObjectReference(apiVersion="v1", kind="Secret", name=props["secret"], uid=props["uid"])
     answer = client.create(
         ServiceAccount.Token(spec=TokenRequestSpec(audiences=[], expirationSeconds=lifetime, boundObjectRef=bound)),
-        account,
-        namespace=namespace,
+        props["account"],
+        namespace=props["namespace"],
     )
     assert answer.status is not None  # noqa: S101  the API server fills it
     expires = datetime.fromisoformat(str(answer.status.expirationTimestamp))

@@ -98,17 +98,15 @@ def _check_token(client: httpx2.Client) -> None:
     """Refuses a token that is dead or too weak; what isn't an access token (OAuth) has no such page and passes."""
     answer = client.get("personal_access_tokens/self")
     if answer.status_code == httpx2.codes.UNAUTHORIZED:
-        raise GitLabError(
-            "GitLab refuses GITLAB_TOKEN (401): it is wrong, expired or revoked: make a new one with scope api"
-        )
+        raise GitLabError("GitLab refuses GITLAB_TOKEN (401): it is wrong, expired or revoked: make one with scope api")
     if answer.status_code == httpx2.codes.OK:
         scopes = answer.json().get("scopes", [])
         if "api" not in scopes:
             raise GitLabError(
-                f"GITLAB_TOKEN lacks the scope api (it has: {', '.join(scopes) or 'none'}): make a new one with scope api"
+                f"GITLAB_TOKEN lacks the scope api (it has: {', '.join(scopes) or 'none'}): make one with scope api"
             )
     elif answer.status_code == httpx2.codes.FORBIDDEN:
-        raise GitLabError("GITLAB_TOKEN lacks the scope api (403 insufficient_scope): make a new one with scope api")
+        raise GitLabError("GITLAB_TOKEN lacks the scope api (403 insufficient_scope): make one with scope api")
 
 
 def _access_level(project: Mapping[str, Any]) -> int:
