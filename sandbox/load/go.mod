@@ -1,0 +1,3 @@
+module slipway.dev/sandbox/load
+
+go 1.22
