@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_gitlab as gitlab
 
-from access.names import MARK
 from access.variables import Variable
-from preflight.gitlab import Project, api_url
+from preflight.gitlab import MARK, Project, api_url
 from settings import Access
 
 

@@ -9,11 +9,12 @@ from urllib.parse import quote, urlsplit
 
 import httpx2
 
-from access.names import MARK
 from errors import UserError
 
 MAINTAINER = 40
 """Least role that may write variables and protections (docs: user/permissions, project CI/CD)."""
+MARK = "Managed by Slipway"
+"""Description of the variables and environments that are ours."""
 _TIMEOUT = httpx2.Timeout(10.0, connect=5.0)
 
 

@@ -1,6 +1,6 @@
 """Runs a component without an engine and keeps everything that it asked the engine for, for tests of the wiring."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,7 +143,7 @@ def _kubernetes_outputs(type_: str, name: str, _inputs: dict[str, Any]) -> dict[
 
 
 @pytest.fixture
-def record() -> Iterator[Callable[..., Recording]]:
+def record() -> Callable[..., Recording]:
     """`record(program, outputs=…, preview=…)`: runs the program to its end and returns what it asked for."""
 
     def run(program: Callable[[], Any], outputs: Outputs | None = None, preview: bool = False) -> Recording:
@@ -159,4 +159,4 @@ def record() -> Iterator[Callable[..., Recording]]:
         pulumi.runtime.test(program)()
         return recording
 
-    yield run
+    return run
