@@ -127,6 +127,8 @@ class Access(pulumi.ComponentResource):
         )
 
     def _variables(self) -> list[Variable]:
+        if not self._args.settings.gitlab:
+            return []
         return list(variables.planned(self._args.settings, has_ca=self._facts.cluster.ca_pem is not None))
 
     def _value(self, variable: Variable, built: dict[str, _Built]) -> pulumi.Input[str]:

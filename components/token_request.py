@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from lightkube import ApiError, Client
+import httpx2
+from lightkube import Client
 from lightkube.models.authentication_v1 import BoundObjectReference, TokenRequestSpec
+from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ServiceAccount
 from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider
 
+from errors import UserError
 from preflight.cluster import connect
 
 REQUESTED = ("namespace", "account", "secret", "uid", "lifetime")
@@ -31,8 +34,8 @@ class TokenRequestProvider(ResourceProvider):
         try:
             token, granted = request(connect(), props, lifetime)
             problem = capped(lifetime, granted)
-        except ApiError as error:
-            problem = f"the API server refuses it: {error}"
+        except (httpx2.HTTPError, UserError) as error:
+            problem = f"the API server does not give it: {str(error).splitlines()[0]}"
         return CreateResult(
             f"{props['namespace']}/{props['secret']}",
             # A token that is too short is not handed on: nothing would renew it in time.
@@ -51,7 +54,10 @@ def request(client: Client, props: Mapping[str, Any], lifetime: int) -> tuple[st
     """A token for the account, bound to the Secret; and the seconds that it was granted for."""
     bound = BoundObjectReference(apiVersion="v1", kind="Secret", name=props["secret"], uid=props["uid"])
     answer = client.create(
-        ServiceAccount.Token(spec=TokenRequestSpec(audiences=[], expirationSeconds=lifetime, boundObjectRef=bound)),
+        ServiceAccount.Token(
+            metadata=ObjectMeta(),  # lightkube looks into it
+            spec=TokenRequestSpec(audiences=[], expirationSeconds=lifetime, boundObjectRef=bound),
+        ),
         props["account"],
         namespace=props["namespace"],
     )
