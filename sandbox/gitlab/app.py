@@ -2,8 +2,6 @@
 
 import json
 import logging
-import re
-import time
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,15 +10,21 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from sandbox.gitlab import (
+    control,
+    deploy_tokens,
     environments,
     instance,
+    issuables,
     people,
     projects,
+    protected_environments,
     protected_refs,
     refs,
+    schedules,
     tokens,
     variables,
 )
+from sandbox.gitlab.control import Fault
 from sandbox.gitlab.errors import Refusal, bad_parameters, unknown_endpoint
 from sandbox.gitlab.routing import Answer, Call, Routes
 from sandbox.gitlab.store import Record, Store
@@ -39,6 +43,10 @@ ROUTES = Routes().include(
     protected_refs.routes,
     variables.routes,
     environments.routes,
+    protected_environments.routes,
+    deploy_tokens.routes,
+    schedules.routes,
+    issuables.routes,
 )
 
 
@@ -54,42 +62,15 @@ class Request:
 
 
 @dataclass
-class Fault:
-    """An answer to give instead of the real one, a number of times."""
-
-    status: int
-    count: int
-    method: str | None = None
-    path: str = ""
-    retry_after: int = 1
-    after: bool = False  # True: do the work first, then answer with the fault, as when an answer is lost
-
-    def take(self, method: str, path: str) -> bool:
-        """Whether it strikes this request; uses up one of `count`."""
-        if self.count < 1 or self.method not in (None, method) or not re.search(self.path, path):
-            return False
-        self.count -= 1
-        return True
-
-    def answer(self) -> Answer:
-        """429 as GitLab's rate limits word it (docs.gitlab.com/administration/settings/user_and_ip_rate_limits)."""
-        if self.status != 429:
-            return Answer(self.status, {"message": f"{self.status} Internal Server Error"})
-        headers = {
-            "Retry-After": str(self.retry_after), "RateLimit-Limit": "60", "RateLimit-Observed": "61",
-            "RateLimit-Remaining": "0", "RateLimit-Reset": str(int(time.time()) + self.retry_after),
-        }  # fmt: skip
-        return Answer(429, "Retry later\n", headers)
-
-
-@dataclass
 class App:
     """The stand-in without its socket."""
 
     store: Store
     faults: list[Fault] = field(default_factory=list)
     requests: deque[Record] = field(default_factory=lambda: deque(maxlen=10_000))
-    routes: Routes = ROUTES
+
+    def __post_init__(self) -> None:
+        self._routes = Routes().include(ROUTES, control.routes(self.faults, self.requests))
 
     def handle(self, request: Request) -> tuple[int, bytes, dict[str, str]]:
         """Status, body and headers for a request. One at a time: the state is small and the work short."""
@@ -105,7 +86,8 @@ class App:
                 logger.exception("%s %s", request.method, parts.path)
                 answer = Answer(500, {"message": "500 Internal Server Error"})
             entry["status"] = answer.status
-            self.requests.append(entry)
+            if not parts.path.startswith("/sandbox/"):
+                self.requests.append(entry)
             return answer.status, *_encoded(answer)
 
     def _answer(self, request: Request, path: str, query: str, entry: Record) -> Answer:
@@ -113,7 +95,7 @@ class App:
             return Answer(200, {"status": "ok"})  # docs.gitlab.com/administration/monitoring/health_check
         inside = path.removeprefix(API) if path.startswith(API + "/") else path
         controls = path.startswith("/sandbox/")
-        found = self.routes.find(request.method, inside) if controls or inside != path else None
+        found = self._routes.find(request.method, inside) if controls or inside != path else None
         if found is None:
             raise unknown_endpoint()
         fault = None if controls else next((f for f in self.faults if f.take(request.method, path)), None)

@@ -8,7 +8,7 @@ import re
 
 from sandbox.gitlab import clock
 from sandbox.gitlab.access import DEVELOPER, MAINTAINER, REPORTER
-from sandbox.gitlab.errors import Refusal, bad_request, not_found
+from sandbox.gitlab.errors import Refusal, not_found
 from sandbox.gitlab.job_variables import ref_is_protected
 from sandbox.gitlab.params import Param
 from sandbox.gitlab.routing import NO_CONTENT, Answer, Call, Routes
@@ -31,6 +31,13 @@ def add(project: Record, kind: str, name: str, sha_of: str) -> Record:
     ref: Record = {"name": name, "commit": commit_of(sha_of), "created_at": clock.now()}
     project[kind].append(ref)
     return ref
+
+
+def _may_write(project: Record, kind: str, name: str, level: int) -> bool:
+    """Whether the role may create the ref, where protections cover it; the most generous one counts."""
+    key = "push_access_levels" if kind == "branches" else "create_access_levels"
+    rules = [rule for rule in project[f"protected_{kind}"] if ref_is_protected([rule["name"]], name)]
+    return not rules or any(0 < item["access_level"] <= level for rule in rules for item in rule[key])
 
 
 def is_protected(project: Record, kind: str, name: str) -> bool:
@@ -84,6 +91,10 @@ def _register(kind: str, name_parameter: str, singular: str) -> None:
                 f"Target {given['ref']} is invalid" if kind == "tags" else f"Invalid reference name: {given['ref']}"
             )
             raise Refusal(400, {"message": invalid})
+        if not _may_write(project, kind, name, call.level):
+            # lib/gitlab/checks/branch_check.rb and tag_check.rb.
+            this = "protected branches on this project" if kind == "branches" else "this tag as it is protected"
+            raise Refusal(400, {"message": f"You are not allowed to create {this}."})
         ref = add(project, kind, name, sources[0]["name"])
         return Answer(201, present(call, project, kind, ref))
 
@@ -91,9 +102,17 @@ def _register(kind: str, name_parameter: str, singular: str) -> None:
     def delete(call: Call) -> Answer:
         project = call.project(DEVELOPER)
         ref = _find(project, kind, call.path["name"])
-        if is_protected(project, kind, ref["name"]) or ref["name"] == project["default_branch"]:
-            # The refusal of the pre-receive hook (lib/gitlab/checks/branch_check.rb), passed on as 400.
-            raise bad_request("You cannot delete a protected or default ref")
+        # The pre-receive hook's refusals (lib/gitlab/checks/branch_check.rb, tag_check.rb), passed on as 400.
+        if kind == "branches" and ref["name"] == project["default_branch"]:
+            raise Refusal(400, {"message": "The default branch of a project cannot be deleted."})
+        if is_protected(project, kind, ref["name"]) and call.level < MAINTAINER:
+            raise Refusal(
+                400,
+                {
+                    "message": f"You are not allowed to delete protected {kind} from this project. "
+                    f"Only a project maintainer or owner can delete a protected {singular.lower()}."
+                },
+            )
         project[kind].remove(ref)
         return NO_CONTENT
 

@@ -262,3 +262,232 @@ def test_a_restart_keeps_what_was_stored(tmp_path: Path) -> None:
 
 def test_an_unknown_endpoint_is_404(admin: gitlab.Gitlab) -> None:
     assert refusal(lambda: admin.http_get("/groups/1")) == (404, "404 Not Found")
+
+
+# Tags, deploy tokens, protected environments
+
+
+def test_a_tag_is_protected_once_and_then_only_made_by_those_allowed(stand_in: StandIn, project: Any) -> None:
+    project.protectedtags.create({"name": "v*", "create_access_level": 40})
+    message = ["Name has already been taken"]
+    assert refusal(lambda: project.protectedtags.create({"name": "v*"})) == (422, message)
+    developer = as_(stand_in, project_token(project, ["api"], 30)).projects.get(PROJECT)
+    tag = {"tag_name": "v1", "ref": "main"}
+    refused = (400, "You are not allowed to create this tag as it is protected.")
+    assert refusal(lambda: developer.tags.create(tag)) == refused
+    assert project.tags.create(tag).protected is True
+    project.protectedtags.delete("v*")
+    assert developer.tags.create({"tag_name": "v2", "ref": "main"}).protected is False
+
+
+def test_a_branch_protection_can_be_changed(project: Any) -> None:
+    protection = project.protectedbranches.create({"name": "develop", "merge_access_level": 30})
+    protection.allow_force_push = True
+    protection.save()
+    assert project.protectedbranches.get("develop").allow_force_push is True
+    assert project.branches.get("develop").protected is True
+
+
+def test_an_access_level_that_gitlab_does_not_know_is_refused(project: Any) -> None:
+    wrong = {"name": "x", "push_access_level": 35}
+    message = "push_access_level does not have a valid value"
+    assert refusal(lambda: project.protectedbranches.create(wrong)) == (400, message)
+
+
+def test_a_deploy_token_shows_its_secret_once(project: Any) -> None:
+    created = project.deploytokens.create({"name": "pull", "scopes": ["read_registry"], "expires_at": "2030-01-01"})
+    assert created.token.startswith("gldt-")
+    assert created.username == f"gitlab+deploy-token-{created.id}"
+    shown = project.deploytokens.get(created.id)
+    assert "token" not in shown.attributes
+    assert (shown.expires_at, shown.expired, shown.scopes) == ("2030-01-01T00:00:00.000Z", False, ["read_registry"])
+    shown.delete()
+    assert project.deploytokens.list() == []
+
+
+def test_protected_environments_need_the_paid_tier(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    wanted = {"name": "production", "deploy_access_levels": [{"access_level": 40}]}
+    assert refusal(lambda: project.protected_environments.create(wanted)) == (403, "403 Forbidden")
+    steer(admin, stand_in, "put", "flags", {"premium": True})
+    made = project.protected_environments.create(wanted)
+    assert made.deploy_access_levels[0]["access_level_description"] == "Maintainers"
+    message = "Environment 'production' is already protected"
+    assert refusal(lambda: project.protected_environments.create(wanted)) == (409, message)
+    project.protected_environments.delete("production")
+    assert project.protected_environments.list() == []
+
+
+# Environments
+
+
+@pytest.mark.parametrize(
+    ("name", "tier"),
+    [("Live", "production"), ("demo", "staging"), ("qa-2", "testing"), ("review/x", "development"), ("eu", "other")],
+)
+def test_the_tier_is_guessed_from_the_name(project: Any, name: str, tier: str) -> None:
+    assert project.environments.create({"name": name}).tier == tier
+
+
+@pytest.mark.parametrize("name", ["/x", "x/", "a&b", "n" * 256])
+def test_a_name_that_no_environment_may_have_is_refused(project: Any, name: str) -> None:
+    status, message = refusal(lambda: project.environments.create({"name": name}))
+    assert status == 400
+    assert list(message) == ["name"]
+
+
+def test_an_environment_name_is_taken_once_and_found_by_name(project: Any) -> None:
+    project.environments.create({"name": "review/a b"})
+    slug = project.environments.list(name="review/a b")[0].slug
+    assert len(slug) <= 24
+    assert slug.startswith("review-a-b-")
+    message = {"name": ["has already been taken"]}
+    assert refusal(lambda: project.environments.create({"name": "review/a b"})) == (400, message)
+    assert project.environments.list(search="zzz") == []
+
+
+# Schedules
+
+
+SCHEDULE = {"description": "renew", "ref": "main", "cron": "0 3 * * *"}
+
+
+def test_a_schedule_is_made_with_its_variables(project: Any) -> None:
+    schedule = project.pipelineschedules.create({**SCHEDULE, "cron_timezone": "Europe/Berlin"})
+    assert (schedule.ref, schedule.active) == ("refs/heads/main", True)
+    assert schedule.next_run_at.endswith(":00:00.000Z")
+    schedule.variables.create({"key": "SLIPWAY_ACTION", "value": "deploy"})
+    again = refusal(lambda: schedule.variables.create({"key": "SLIPWAY_ACTION", "value": "x"}))
+    assert again == (400, {"key": ["has already been taken"]})
+    shown = project.pipelineschedules.get(schedule.id)
+    assert [(v["key"], v["value"]) for v in shown.attributes["variables"]] == [("SLIPWAY_ACTION", "deploy")]
+    schedule.variables.delete("SLIPWAY_ACTION")
+    assert project.pipelineschedules.get(schedule.id).attributes["variables"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cron": "every day"}, {"cron": [" is invalid syntax"]}),
+        ({"cron_timezone": "Mars/Olympus"}, {"cron_timezone": [" is invalid syntax"]}),
+        ({"ref": ""}, {"ref": ["can't be blank"]}),
+    ],
+)
+def test_a_wrong_schedule_is_refused(project: Any, change: dict[str, str], message: object) -> None:
+    assert refusal(lambda: project.pipelineschedules.create(SCHEDULE | change)) == (400, message)
+
+
+def test_another_owns_a_schedule_only_after_taking_it(stand_in: StandIn, project: Any) -> None:
+    schedule_id = project.pipelineschedules.create(SCHEDULE).id
+    maintainer = as_(stand_in, project_token(project, ["api"], 40)).projects.get(PROJECT)
+    schedule = maintainer.pipelineschedules.get(schedule_id)
+    schedule.active = False
+    assert refusal(schedule.save) == (403, "403 Forbidden")
+    schedule.take_ownership()
+    schedule.active = False
+    schedule.save()
+    assert project.pipelineschedules.get(schedule_id).active is False
+
+
+# Merge requests and notes
+
+
+def test_a_merge_request_gets_a_note_that_is_changed_in_place(stand_in: StandIn, project: Any) -> None:
+    merge_request = project.mergerequests.create({"source_branch": "develop", "target_branch": "main", "title": "T"})
+    bot = as_(stand_in, project_token(project, ["api"], 30)).projects.get(PROJECT).mergerequests.get(merge_request.iid)
+    note = bot.notes.create({"body": "<!-- slipway --> 1 create"})
+    note.body = "<!-- slipway --> none"
+    note.save()
+    assert [found.body for found in merge_request.notes.list(sort="asc")] == ["<!-- slipway --> none"]
+    mine = merge_request.notes.create({"body": "mine"})
+    assert refusal(bot.notes.get(mine.id).delete) == (403, "403 Forbidden")
+    assert refusal(lambda: bot.notes.create({"body": ""}))[0] == 400
+
+
+def test_two_branches_have_one_open_merge_request(project: Any) -> None:
+    wanted = {"source_branch": "develop", "target_branch": "main", "title": "T"}
+    first = project.mergerequests.create(wanted)
+    message = ["Another open merge request already exists for this source branch: !1"]
+    assert refusal(lambda: project.mergerequests.create(wanted)) == (409, message)
+    first.state_event = "close"
+    first.save()
+    assert project.mergerequests.create(wanted).iid == 2
+    assert [found.iid for found in project.mergerequests.list(state="opened", source_branch="develop")] == [2]
+
+
+def test_an_issue_is_opened_and_closed(project: Any) -> None:
+    issue = project.issues.create({"title": "Drift", "labels": ["slipway", "drift"]})
+    assert [found.iid for found in project.issues.list(labels=["drift"], state="opened")] == [issue.iid]
+    issue.state_event = "close"
+    issue.save()
+    assert project.issues.list(state="opened") == []
+
+
+# What only the stand-in has
+
+
+def steer(admin: gitlab.Gitlab, stand_in: StandIn, verb: str, path: str, content: dict[str, Any] | None = None) -> Any:
+    """A call below /sandbox/; python-gitlab takes a whole URL as well as a path."""
+    url = f"{stand_in.url}/sandbox/{path}"
+    arguments = {"post_data": content} if content else {}
+    return getattr(admin, f"http_{verb}")(url, **arguments)
+
+
+def test_an_expired_token_is_401_with_the_reason(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    token = project.access_tokens.create({"name": "t", "scopes": ["api"]})
+    steer(admin, stand_in, "post", f"tokens/{token.id}/expire")
+    with pytest.raises(gitlab.exceptions.GitlabAuthenticationError) as caught:
+        as_(stand_in, token.token).auth()
+    assert b"Token is expired" in (caught.value.response_body or b"")
+
+
+def test_a_rotated_token_replaces_the_old_one(stand_in: StandIn, project: Any) -> None:
+    old = project.access_tokens.create({"name": "t", "scopes": ["api"], "access_level": 30})
+    old_secret = old.token
+    fresh = project.access_tokens.rotate(old.id)
+    assert refusal(as_(stand_in, old_secret).auth)[0] == 401
+    assert as_(stand_in, fresh["token"]).projects.get(PROJECT).permissions["project_access"]["access_level"] == 30
+
+
+def test_a_project_token_cannot_make_another(stand_in: StandIn, project: Any) -> None:
+    seen = as_(stand_in, project_token(project, ["api"], 40)).projects.get(PROJECT)
+    message = "400 Bad request - User does not have permission to create project access token"
+    assert refusal(lambda: seen.access_tokens.create({"name": "t", "scopes": ["api"]})) == (400, message)
+
+
+def test_the_rate_limit_can_be_played_and_is_obeyed(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    fault = {"status": 429, "count": 1, "path": "/variables", "retry_after": 1}
+    steer(admin, stand_in, "post", "faults", fault)
+    assert refusal(lambda: project.variables.list(obey_rate_limit=False))[0] == 429
+    steer(admin, stand_in, "post", "faults", fault)
+    assert project.variables.list() == []  # python-gitlab waits for the Retry-After and goes on
+
+
+def test_an_answer_can_be_lost_after_the_work_was_done(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    steer(admin, stand_in, "post", "faults", {"status": 502, "method": "POST", "after": True})
+    assert refusal(lambda: project.variables.create({"key": "K", "value": "v"}))[0] == 502
+    assert project.variables.get("K").value == "v"
+
+
+def test_the_record_of_requests_holds_no_value(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    project.variables.create({"key": "K", "value": "planted-secret"})
+    seen = steer(admin, stand_in, "get", "requests")
+    assert {
+        "method": "POST", "path": "/api/v4/projects/1/variables", "status": 201, "user": "root",
+        "given": ["key", "value"],
+    } in seen  # fmt: skip
+    assert "planted-secret" not in str(seen)
+    assert stand_in.admin_token not in str(seen)
+
+
+def test_a_runner_gets_the_variables_of_its_job(admin: gitlab.Gitlab, stand_in: StandIn, project: Any) -> None:
+    secret = {"value": "s3cret-value", "masked_and_hidden": True, "protected": True, "environment_scope": "production"}
+    project.variables.create({"key": "KUBE_TOKEN", **secret})
+    for ref, expected in (("main", ["s3cret-value"]), ("develop", [])):
+        got = steer(admin, stand_in, "get", f"projects/1/job_variables?environment=production&ref={ref}")
+        assert [variable["value"] for variable in got["variables"]] == expected
+
+
+def test_only_the_administrator_steers(stand_in: StandIn, project: Any) -> None:
+    other = as_(stand_in, project_token(project, ["api"], 50))
+    assert refusal(lambda: steer(other, stand_in, "get", "requests"))[0] == 403
+    assert refusal(lambda: steer(as_(stand_in, None), stand_in, "get", "requests"))[0] == 401
