@@ -45,22 +45,25 @@ def build(
     colour: str,
     *,
     fail_share: float = 0.0,
+    latency: float = 0.0,
     crash: bool = False,
     start_delay: float = 0.0,
     fail_switch: bool = False,
 ) -> Image:
     """The sample app as `version`; the same arguments give the same digest.
 
-    `fail_share` (0..1) of its requests are answered 500, `crash` makes it exit at once, `start_delay` is in seconds
-    until it is ready, `fail_switch` allows `POST /fail?share=…` at run time.
+    `fail_share` (0..1) of its requests are answered 500, each answer takes `latency` seconds, `crash` makes it exit at
+    once, it is ready after `start_delay` seconds, `fail_switch` allows `POST /fail?share=…` at run time.
     """
     if not 0 <= fail_share <= 1:
         raise ImageError(f"fail share {fail_share}: must be between 0 and 1")
-    if start_delay < 0:
-        raise ImageError(f"start delay {start_delay}: must not be negative")
+    for name, seconds in (("latency", latency), ("start delay", start_delay)):
+        if seconds < 0:
+            raise ImageError(f"{name} {seconds}: must not be negative")
     env = {"VERSION": version, "COLOUR": colour}
     # Left out at their defaults, so that the image says only what is special about it.
     env |= {"FAIL_SHARE": f"{fail_share:g}"} if fail_share else {}
+    env |= {"LATENCY": f"{latency:g}s"} if latency else {}
     env |= {"CRASH": "true"} if crash else {}
     env |= {"START_DELAY": f"{start_delay:g}s"} if start_delay else {}
     env |= {"FAIL_SWITCH": "true"} if fail_switch else {}
@@ -140,6 +143,7 @@ def _arguments() -> argparse.ArgumentParser:
     command.add_argument("--repository", required=True, help="host:port/path, without a tag")
     command.add_argument("--tag", help="default: the version")
     command.add_argument("--fail-share", type=float, default=0.0, help="share of requests answered 500, 0 to 1")
+    command.add_argument("--latency", type=float, default=0.0, help="seconds that each answer takes")
     command.add_argument("--crash", action="store_true", help="exit at once at the start")
     command.add_argument("--start-delay", type=float, default=0.0, help="seconds until it is ready")
     command.add_argument("--fail-switch", action="store_true", help="allow POST /fail?share=… at run time")
@@ -154,6 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
             args.version,
             args.colour,
             fail_share=args.fail_share,
+            latency=args.latency,
             crash=args.crash,
             start_delay=args.start_delay,
             fail_switch=args.fail_switch,

@@ -88,6 +88,7 @@ func (a *app) setFailShare(w http.ResponseWriter, r *http.Request) {
 
 func (a *app) failing(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		time.Sleep(a.latency)
 		if a.failsNow() {
 			http.Error(w, "failing as told by FAIL_SHARE", http.StatusInternalServerError)
 			return

@@ -1,7 +1,7 @@
 // App is Slipway's sample application: a tiny HTTP server that says which version it is, and can fail on request.
 //
 // What it is comes from its image's environment (build arguments of the Dockerfile): VERSION, COLOUR, FAIL_SHARE,
-// CRASH, START_DELAY, FAIL_SWITCH. What it is told by its pod: PORT, TRACK, POD_NAME.
+// LATENCY, CRASH, START_DELAY, FAIL_SWITCH. What it is told by its pod: PORT, TRACK, POD_NAME.
 package main
 
 import (

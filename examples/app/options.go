@@ -12,6 +12,7 @@ type options struct {
 	failSwitch                        bool          // POST /fail?share=… may change it
 	crash                             bool          // exit at once: a release that never starts
 	startDelay                        time.Duration // not ready until then: a release that starts slowly
+	latency                           time.Duration // each answer takes so long: a release that is slow
 }
 
 func optionsFrom(env func(string) string) (options, error) {
@@ -34,6 +35,9 @@ func optionsFrom(env func(string) string) (options, error) {
 	}
 	if o.startDelay, err = time.ParseDuration(or("START_DELAY", "0s")); err != nil {
 		return o, fmt.Errorf("START_DELAY: %w", err)
+	}
+	if o.latency, err = time.ParseDuration(or("LATENCY", "0s")); err != nil {
+		return o, fmt.Errorf("LATENCY: %w", err)
 	}
 	if o.failSwitch, err = strconv.ParseBool(or("FAIL_SWITCH", "false")); err != nil {
 		return o, fmt.Errorf("FAIL_SWITCH: %w", err)
