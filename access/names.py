@@ -9,3 +9,8 @@ ACCOUNT_LABEL = "slipway.dev/token-of"
 """Label of a Secret that a token is bound to: the account."""
 CLUSTER_WIDE = "cluster"
 """Environment label of what belongs to no single environment."""
+
+
+def guard_name(namespace: str) -> str:
+    """Name of a namespace's admission policy and binding; they are in no namespace, so it says whose they are."""
+    return f"slipway-{namespace}-no-token-secrets"

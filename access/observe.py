@@ -8,6 +8,7 @@ from typing import Any
 
 from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
+from lightkube.resources.admissionregistration_v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import LimitRange, Namespace, ResourceQuota, Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
@@ -15,7 +16,7 @@ from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBi
 from access import generation, variables
 from access.generation import Generation
 from access.kubeconfig import Cluster
-from access.names import ACCOUNT_LABEL, CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET
+from access.names import ACCOUNT_LABEL, CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
 from preflight import cluster, gitlab
 from release.manifests import ownership
 from settings import Access
@@ -25,6 +26,10 @@ _NAMESPACED = (
     ("", "serviceaccounts"), ("", "secrets"), ("", "resourcequotas"), ("", "limitranges"),
     ("rbac.authorization.k8s.io", "roles"), ("rbac.authorization.k8s.io", "rolebindings"),
 )  # fmt: skip
+_POLICIES = (
+    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
+    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+)
 _CLUSTER_WIDE = (("rbac.authorization.k8s.io", "clusterroles"), ("rbac.authorization.k8s.io", "clusterrolebindings"))
 
 
@@ -36,6 +41,8 @@ class Facts:
     tokens: Mapping[tuple[str, str], tuple[Generation, ...]]
     """By environment and account: the generations that the cluster holds."""
     project: gitlab.Project | None
+    can_guard: bool
+    """Whether the cluster has admission policies (Kubernetes 1.30 and later)."""
 
 
 def observe(access: Access) -> Facts:
@@ -56,7 +63,7 @@ def observe(access: Access) -> Facts:
         for name, environment in access.environments.items()
         for account in (DEPLOY, PREVIEW)
     }
-    return Facts(_reach(client, access), tokens, project)
+    return Facts(_reach(client, access), tokens, project, _has_policies(client))
 
 
 def _refuse_weak(client: Client, access: Access) -> None:
@@ -67,6 +74,7 @@ def _refuse_weak(client: Client, access: Access) -> None:
     for environment in access.environments.values():
         wanted += [(environment.namespace, *kind, verb) for kind in _NAMESPACED for verb in _WRITES]
         wanted.append((environment.namespace, "", "serviceaccounts/token", "create"))
+    wanted += [(None, *kind, verb) for kind in _POLICIES for verb in _WRITES]
     if access.scope == "cluster":
         wanted += [(None, *kind, verb) for kind in _CLUSTER_WIDE for verb in _WRITES]
     missing = [
@@ -98,6 +106,10 @@ def _refuse_foreign(client: Client, access: Access, existing: Mapping[str, bool]
                 kinds += [(ServiceAccount, account), (Role, f"{account}-role"), (RoleBinding, f"{account}-binding")]
             kinds += [(Secret, PULL_SECRET), (ResourceQuota, LIMITS), (LimitRange, LIMITS)]
             foreign += [line for kind, of in kinds if (line := _foreign(client, kind, of, environment.namespace, name))]
+    for name, environment in access.environments.items():
+        for kind in (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding):
+            if line := _foreign(client, kind, guard_name(environment.namespace), None, name):
+                foreign.append(line)
     if access.scope == "cluster":
         wide: tuple[tuple[Any, str], ...] = (
             (ClusterRole, f"{DEPLOY}-role"),
@@ -159,6 +171,16 @@ def _generations(client: Client, namespace: str, environment: str, account: str)
             found = generation.read(account, metadata.name, metadata.annotations)
             if found:
                 yield found
+
+
+def _has_policies(client: Client) -> bool:
+    try:
+        next(iter(client.list(ValidatingAdmissionPolicy)), None)
+    except ApiError as error:
+        if error.status.code == 404:
+            return False
+        raise
+    return True
 
 
 def _reach(client: Client, access: Access) -> Cluster:

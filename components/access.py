@@ -17,6 +17,7 @@ from components.namespace import EnvironmentNamespace, NamespaceArgs
 from components.provider import kubernetes_provider
 from components.pull_secret import pull_secret
 from components.token import BoundToken, BoundTokenArgs
+from components.token_guard import TokenGuard, TokenGuardArgs
 from settings import Access as Settings
 from settings import AccessEnvironment
 
@@ -69,6 +70,12 @@ class Access(pulumi.ComponentResource):
                 DEPLOY, [namespace.name for namespace in namespaces.values()], rights.deploy(None)
             )
             bound.append(ClusterBinding(f"{name}-{DEPLOY}", wide, self._opts))
+        if not facts.can_guard:
+            pulumi.log.warn(
+                "this cluster has no admission policies (Kubernetes 1.30 and later have): the deploy account can mint "
+                "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token",
+                self,
+            )
         built = {
             environment: self._environment(environment, settings, namespaces[environment].name, bound)
             for environment, settings in args.settings.environments.items()
@@ -117,6 +124,8 @@ class Access(pulumi.ComponentResource):
             token_args = BoundTokenArgs(identity.account, environment, namespace, generation, [identity, *bound])
             return BoundToken(f"{name}-{account}-token", token_args, self._opts).token
 
+        if self._facts.can_guard:
+            TokenGuard(f"{name}-guard", TokenGuardArgs(DEPLOY, environment, settings.namespace), self._opts)
         if self._args.settings.registry:
             pull_secret(f"{name}-registry", self._args.settings.registry, environment, namespace, self._opts)
         wide = self._args.settings.scope == "cluster"

@@ -71,7 +71,9 @@ class BoundToken(pulumi.ComponentResource):
             pulumi.ResourceOptions(
                 parent=self,
                 additional_secret_outputs=["token"],
-                hooks=pulumi.ResourceHookBinding(after_create=[_report_problem]),
+                hooks=pulumi.ResourceHookBinding(
+                    after_create=[pulumi.ResourceHook(f"{name}-granted", _report_problem)]
+                ),
             ),
         )
         self.token = pulumi.Output.secret(minted.token)
@@ -81,4 +83,4 @@ class BoundToken(pulumi.ComponentResource):
 def _report_problem(args: pulumi.ResourceHookArgs) -> None:
     problem = (args.new_outputs or {}).get("problem")
     if problem:
-        raise RuntimeError(f"no token for {args.name}: {problem}")
+        raise RuntimeError(problem)

@@ -30,11 +30,13 @@ ENVIRONMENTS = {
 def build(record, monkeypatch):
     monkeypatch.setenv("GITLAB_BASE_URL", "https://gitlab.example.com/api/v4/")
 
-    def run(tokens=None, **settings):
+    def run(tokens=None, can_guard=True, **settings):
         chosen = Settings.model_validate(
             {"gitlab": {"project": "demo/app", "protectedTags": ["v*"]}, "environments": ENVIRONMENTS, **settings}
         )
-        facts = Facts(Cluster("https://k8s.example.com", CA), tokens or {}, PROJECT if chosen.gitlab else None)
+        facts = Facts(
+            Cluster("https://k8s.example.com", CA), tokens or {}, PROJECT if chosen.gitlab else None, can_guard
+        )
 
         def answers(type_, _name, inputs):
             if type_ == "pulumi-python:dynamic/slipway:Token":
@@ -259,3 +261,18 @@ def test_all_objects_in_the_cluster_are_labelled_as_ours_and_go_through_the_one_
             assert r.inputs["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "slipway", r.name
             assert r.inputs["metadata"]["labels"]["slipway.dev/environment"], r.name
             assert r.provider == "access-kubernetes", r.name
+
+
+def test_the_deploy_account_may_not_have_the_cluster_fill_a_secret_with_a_token(build):
+    found = build()
+    spec = found.named("access-staging-guard-policy").inputs["spec"]
+    assert spec["matchConditions"][0]["expression"].endswith("'system:serviceaccount:staging:gitlab-deploy'")
+    assert spec["validations"][0]["expression"] == "object.type != 'kubernetes.io/service-account-token'"
+    binding = found.named("access-staging-guard-binding").inputs["spec"]
+    assert binding == {"policyName": "slipway-staging-no-token-secrets", "validationActions": ["Deny"]}
+
+
+def test_a_cluster_without_admission_policies_is_warned_of(build):
+    found = build(can_guard=False)
+    assert found.of("ValidatingAdmissionPolicy") == []
+    assert [text for severity, text in found.messages if severity == "warning" and "never expires" in text]
