@@ -17,12 +17,15 @@ from sandbox.paths import Paths
 
 def up(paths: Paths) -> int:
     """Builds what is missing and starts the sandbox, unless it stands already."""
-    from sandbox import startup, tools  # noqa: PLC0415  # `exec` must not pay for the imports of `up`
+    from sandbox import official, startup, tools  # noqa: PLC0415  # `exec` must not pay for the imports of `up`
 
     began = time.monotonic()
     display = Display()
     with display.building() as report:
-        executables = tools.prepare(report)
+        executables = tools.prepare(report, display.say)
+    for provider in official.not_installed():
+        got = official.try_to_install(provider, executables["pulumi"])
+        display.say(f"  official {provider} plugin: {'installed' if got else 'not to be had here, a stand-in serves'}")
     with _locked(paths):
         if startup.stands(paths, executables):
             display.say(f"sandbox {paths.name} is up already")

@@ -71,6 +71,8 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   address = "{paths.containerd_socket}"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "{PAUSE_NAME}"
+  # A profile would be loaded into the host's kernel, and stay there.
+  disable_apparmor = true
   # Without CAP_SYS_RESOURCE no score can be lowered: runc would fail.
   restrict_oom_score_adj = true
   [plugins."io.containerd.grpc.v1.cri".cni]
@@ -96,8 +98,10 @@ def _network(paths: Paths) -> None:
         "routes": [{"dst": "0.0.0.0/0"}],
         "dataDir": f"{paths.run}/ipam",
     }
-    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": ipam}
-    chain = {"cniVersion": "0.4.0", "name": "pods", "plugins": [bridge, {"type": "loopback"}]}
+    # Every packet is routed by the node. On a common bridge the answer of a Service's pod to a pod would go straight
+    # back, past the node's translation, unless the host has br_netfilter loaded.
+    pair = {"type": "ptp", "ipMasq": False, "ipam": ipam}
+    chain = {"cniVersion": "0.4.0", "name": "pods", "plugins": [pair, {"type": "loopback"}]}
     directory = paths.state / "cni"
     directory.mkdir(exist_ok=True)
     (directory / "10-pods.conflist").write_text(json.dumps(chain))

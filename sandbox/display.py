@@ -56,9 +56,7 @@ class Display:
                 for task in left.finished:
                     if task not in said:
                         said.add(task)
-                        self.say(
-                            f"  done: {task}, {len(left.finished)} of {left.total}, about {minutes(left.seconds())} left"
-                        )
+                        self.say(f"  done: {task} · {_state(left)}")
 
             thread = threading.Thread(target=show, daemon=True)
             thread.start()
@@ -84,5 +82,8 @@ class Display:
 
 
 def _line(left: TimeLeft) -> str:
-    doing = ", ".join(left.running) or "waiting"
-    return f"{doing} · {len(left.finished)} of {left.total} done · about {minutes(left.seconds())} left"
+    return f"{', '.join(left.running) or 'waiting'} · {_state(left)}"
+
+
+def _state(left: TimeLeft) -> str:
+    return f"{len(left.finished)} of {left.total} · about {minutes(left.seconds())} left"

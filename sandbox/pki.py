@@ -64,7 +64,7 @@ class Authority:
         self.file.write_text(self.pem)
 
     def issue(self, file_name: str, common_name: str, group: str | None = None, *, server: bool = False) -> Pair:
-        """A client certificate of user `common_name` in `group`, or, with `server`, one for the node's addresses too."""
+        """A client certificate of user `common_name` in `group`; with `server` it is good for the node's addresses."""
         key = ec.generate_private_key(ec.SECP256R1())
         usages = [ExtendedKeyUsageOID.CLIENT_AUTH, *([ExtendedKeyUsageOID.SERVER_AUTH] if server else [])]
         builder = (

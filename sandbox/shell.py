@@ -4,16 +4,11 @@ import os
 import sys
 from pathlib import Path
 
-from sandbox import network, plugins
+from sandbox import network, official, plugins
 from sandbox.errors import SandboxError
-from sandbox.paths import CHECKOUT, GITLAB, PROMETHEUS, REGISTRY, Paths
+from sandbox.paths import GITLAB, PROMETHEUS, REGISTRY, Paths
 
-PLUGINS = (
-    "pulumi-language-python",
-    "pulumi-resource-pulumi-python",
-    "pulumi-resource-kubernetes",
-    "pulumi-resource-gitlab",
-)
+PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
 STAND_INS = Path(plugins.__file__).parent / "bin"
 
 
@@ -22,7 +17,7 @@ def install_tools(paths: Paths, tools: dict[str, Path]) -> None:
     paths.bin.mkdir(exist_ok=True)
     for command, file in tools.items():
         (paths.bin / command).symlink_to(file)
-    for plugin in PLUGINS:
+    for plugin in official.PLUGINS:
         # They need this Python's packages, whatever the PATH.
         starter = paths.bin / plugin
         starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_INS / plugin}" "$@"\n')
@@ -32,9 +27,11 @@ def install_tools(paths: Paths, tools: dict[str, Path]) -> None:
 def environment(paths: Paths, caller: dict[str, str]) -> dict[str, str]:
     """The caller's environment with the sandbox's over it; official plugins of the caller's win over the stand-ins."""
     token = paths.gitlab_token.read_text().strip()
-    venv = str(CHECKOUT / ".venv" / "bin")
-    path = [*_official(paths, caller), str(paths.bin), venv, caller.get("PATH", os.defpath)]
-    return caller | {
+    own_python = str(Path(sys.executable).parent)
+    path = [*official.directory(paths, caller), str(paths.bin), own_python, caller.get("PATH", os.defpath)]
+    # There is no way out, so a proxy cannot be reached, and one that is set would be asked for the node's addresses.
+    kept = {name: value for name, value in caller.items() if name.lower() not in PROXIES}
+    return kept | {
         "PATH": os.pathsep.join(path),
         "KUBECONFIG": str(paths.kubeconfig),
         "PULUMI_HOME": str(paths.pulumi_home),
@@ -63,21 +60,3 @@ def execute(paths: Paths, command: list[str]) -> None:
         os.execvpe(command[0], command, variables)  # noqa: S606
     except FileNotFoundError:
         raise SandboxError(f"{command[0]}: no such command on the sandbox's PATH") from None
-
-
-def _official(paths: Paths, caller: dict[str, str]) -> list[str]:
-    """Directories to put first: links to those official plugins that the caller has."""
-    search = [caller.get("SLIPWAY_PLUGIN_DIR", ""), *caller.get("PATH", "").split(os.pathsep)]
-    chosen = paths.run / "official"
-    found = False
-    for plugin in PLUGINS:
-        for directory in filter(None, search):
-            file = Path(directory) / plugin
-            if file.exists() and os.access(file, os.X_OK) and file.parent not in (STAND_INS, paths.bin, chosen):
-                chosen.mkdir(exist_ok=True)
-                link = chosen / f".{plugin}.{os.getpid()}"
-                link.symlink_to(file)
-                link.rename(chosen / plugin)
-                found = True
-                break
-    return [str(chosen)] if found else []

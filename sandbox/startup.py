@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import threading
 import time
@@ -40,6 +41,8 @@ def stands(paths: Paths, tools: dict[str, Path]) -> bool:
     wanted = components(paths, tools)
     if {part.name for part in wanted} != set(running) or any(daemon.pid is None for daemon in running.values()):
         return False
+    if any(running[part.name].executable != Path(part.argv[0]).resolve() for part in wanted if part.name in tools):
+        return False  # another version is wanted now
     network.enter(paths)
     with ThreadPoolExecutor(len(wanted)) as pool:
         return all(pool.map(lambda part: part.healthy(), wanted))
@@ -76,6 +79,7 @@ class _Start:
         paths.logs.mkdir(exist_ok=True)
         for log in paths.logs.glob("*.log"):
             log.unlink()
+        shutil.rmtree(paths.logs / "pods", ignore_errors=True)
         network.create(paths)
         cgroups.create(paths)
         configuration.write_all(paths)

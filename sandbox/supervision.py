@@ -22,6 +22,8 @@ class Daemon:
 
     pid: int | None
     """As the host sees it; None once it has ended."""
+    executable: Path | None
+    """What it runs; None once it has ended."""
     exit: int | None
     """Exit status, negative for a signal; None while it runs."""
 
@@ -65,10 +67,11 @@ def daemons(paths: Paths) -> dict[str, Daemon]:
     except (OSError, ValueError):
         return {}
     seen_outside = _outside_pids(init.pid)
-    return {
-        entry["name"]: Daemon(seen_outside.get(entry["pid"]) if entry["exit"] is None else None, entry["exit"])
-        for entry in listed
-    }
+    found = {}
+    for entry in listed:
+        pid = seen_outside.get(entry["pid"]) if entry["exit"] is None else None
+        found[entry["name"]] = Daemon(pid, _executable(pid), entry["exit"])
+    return found
 
 
 def _outside_pids(init: int) -> dict[int, int]:
@@ -80,6 +83,13 @@ def _outside_pids(init: int) -> dict[int, int]:
                 if line.startswith("NSpid:"):
                     found[int(line.split()[-1])] = int(child)
     return found
+
+
+def _executable(pid: int | None) -> Path | None:
+    try:
+        return Path(f"/proc/{pid}/exe").readlink()
+    except OSError:
+        return None
 
 
 def _ask(paths: Paths, request: dict[str, Any]) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -23,6 +22,8 @@ from sandbox.versions import GoModule, go_modules
 BUILDS_AT_ONCE = 2
 APT_SECONDS = 60.0
 DOWNLOAD_SECONDS = 30.0
+
+_running: "set[subprocess.Popen[str]]" = set()
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,9 @@ def locate() -> dict[str, Path]:
     return found
 
 
-def prepare(report: Callable[[TimeLeft], None]) -> dict[str, Path]:
+def prepare(report: Callable[[TimeLeft], None], say: Callable[[str], None]) -> dict[str, Path]:
     """Installs and builds what is missing, telling `report` of all progress; returns command to executable."""
-    with _locked():  # a second `up` waits here, and then finds everything built
+    with _locked(say):  # a second `up` waits here, and then finds everything built
         absent = packages.missing()
         found = locate()
         to_build = [tool for tool in all_tools() if tool.command not in found]
@@ -99,9 +100,11 @@ def _make(absent: list[str], to_build: list[Tool], report: Callable[[TimeLeft], 
         try:
             for job in as_completed([*ready.values(), *jobs]):
                 job.result()
-        except BaseException:
+        except BaseException:  # also on SIGINT and SIGTERM: what is compiled stays in Go's cache
             builders.shutdown(wait=False, cancel_futures=True)
             loaders.shutdown(wait=False, cancel_futures=True)
+            for process in list(_running):
+                process.terminate()
             raise
 
 
@@ -147,13 +150,17 @@ def _workspace(module: GoModule) -> Path:
 def _go(directory: Path, *arguments: str) -> str:
     # The caller's proxy, caches and toolchain are kept; what would change the result isn't.
     environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-    run = subprocess.run(
-        ["go", *arguments], cwd=directory, env=environment, capture_output=True, text=True, check=False
-    )
-    if run.returncode != 0:
-        lines = [line for line in run.stderr.splitlines() if line.strip() and not line.startswith("go: downloading")]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        ["go", *arguments], cwd=directory, env=environment, stdout=pipe, stderr=pipe, text=True
+    ) as process:
+        _running.add(process)
+        output, errors = process.communicate()
+        _running.discard(process)
+    if process.returncode != 0:
+        lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("go: downloading")]
         raise SandboxError(f"go {arguments[0]} {arguments[-1]} failed: {'; '.join(lines[-3:]) or 'no reason given'}")
-    return run.stdout
+    return output
 
 
 def _installed(tool: Tool) -> Path | None:
@@ -189,13 +196,12 @@ def _record(task: str, seconds: float) -> None:
 
 
 @contextmanager
-def _locked() -> Iterator[None]:
+def _locked(say: Callable[[str], None]) -> Iterator[None]:
     cache_dir().mkdir(parents=True, exist_ok=True)
     with (cache_dir() / "build.lock").open("w") as lock:
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                time.sleep(0.2)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another `up` is building: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
