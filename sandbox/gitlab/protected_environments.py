@@ -68,7 +68,8 @@ def _approvals(call: Call, entries: list[Record], present: list[Record]) -> list
 def listing(call: Call) -> Answer:
     """By name."""
     rules: list[Record] = _project(call)["protected_environments"]
-    return call.page(sorted(rules, key=lambda rule: str(rule["name"])))
+    by_name = sorted(rules, key=lambda rule: str(rule["name"]))
+    return call.page(by_name)
 
 
 @routes("GET", "/projects/:id/protected_environments/:name")

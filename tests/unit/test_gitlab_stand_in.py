@@ -288,6 +288,19 @@ def test_a_branch_protection_can_be_changed(project: Any) -> None:
     assert project.branches.get("develop").protected is True
 
 
+def test_roles_are_given_in_either_form_but_people_only_in_the_paid_tier(
+    admin: gitlab.Gitlab, stand_in: StandIn, project: Any
+) -> None:
+    roles = {"allowed_to_push": [{"access_level": 0}], "allowed_to_merge": [{"access_level": 30}]}
+    made = project.protectedbranches.create({"name": "a", **roles})
+    assert [level["access_level"] for level in made.push_access_levels + made.merge_access_levels] == [0, 30]
+    person = {"name": "b", "allowed_to_push": [{"user_id": 1}]}
+    message = ["Push access levels user must be blank"]
+    assert refusal(lambda: project.protectedbranches.create(person)) == (422, message)
+    steer(admin, stand_in, "put", "flags", {"premium": True})
+    assert project.protectedbranches.create(person).push_access_levels[0]["user_id"] == 1
+
+
 def test_an_access_level_that_gitlab_does_not_know_is_refused(project: Any) -> None:
     wrong = {"name": "x", "push_access_level": 35}
     message = "push_access_level does not have a valid value"
