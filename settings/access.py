@@ -1,5 +1,6 @@
 """Settings of the access stack: who may deploy where, and what GitLab is told."""
 
+import re
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -35,11 +36,13 @@ OUR_VARIABLES = ("KUBE_", "KUBECONFIG")
 """Beginnings of the names of the variables that Slipway itself puts into GitLab."""
 
 
+PROJECT = r"[^\s?#:/]+(/[^\s?#:/]+)*"
+
+
 def _project(value: object) -> str:
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return str(value)
-    if isinstance(value, str) and value and all(value.split("/")) and not set(value) & set(" ?#:"):
-        return value
+    written = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(written, str) and re.fullmatch(PROJECT, written):
+        return written
     raise ValueError('must be a project\'s path like "group/app", or its number')
 
 
@@ -52,7 +55,7 @@ def _user_variable(name: str) -> str:
 class GitLab(Model):
     """The project that deploys. The API's address and token come from GITLAB_BASE_URL and GITLAB_TOKEN."""
 
-    project: Annotated[str, Rule(_project, {"type": ["string", "integer"]})]
+    project: Annotated[str, Rule(_project, {"type": ["string", "integer"], "pattern": f"^{PROJECT}$"})]
     """Path (`group/app`) or number of the project."""
     protected_tags: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
     """Tags (or patterns like `v*`) that maintainers alone may make; only jobs on protected branches and tags see

@@ -19,15 +19,11 @@ def load() -> Settings:
     given = {**config.get_config_env(), **config.CONFIG.get()}
     blocks = {key.removeprefix(PREFIX): _value(value) for key, value in given.items() if key.startswith(PREFIX)}
     sealed = [block for block in blocks if config.is_config_secret(f"{PREFIX}{block}")]
-    file = f"Pulumi.{pulumi.get_stack()}.yaml"
-    return parse(blocks, os.environ, file=file, text=_read(Path(file)), sealed=sealed)
-
-
-def _read(file: Path) -> str | None:
-    try:
-        return file.read_text()
-    except OSError:
-        return None  # another --config-file
+    stack = pulumi.get_stack()
+    file = Path(f"Pulumi.{stack}.yaml")
+    if not file.is_file():  # another --config-file, whose name we are not told
+        return parse(blocks, os.environ, file=f"stack {stack}", sealed=sealed)
+    return parse(blocks, os.environ, file=file.name, text=file.read_text(), sealed=sealed)
 
 
 def _value(text: str) -> object:

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -44,7 +45,7 @@ class Renderer:
 
     def line(self, mistake: Mistake, kind: str = "rule") -> str:
         """The line of one mistake."""
-        path = self.shape.spelt(mistake.path)
+        path = mistake.path if kind == "extra_forbidden" else self.shape.spelt(mistake.path)
         if path[-1:] == ("[key]",):
             path = path[:-2]
         return f"{self.file}: {write(path)}: {self._told(path, mistake, kind)}"
@@ -60,16 +61,24 @@ class Renderer:
             return f"is not a setting; {f'did you mean {near[0]}?' if near else 'there are ' + ', '.join(known)}"
         if mistake.value is NOT_SHOWN:
             return mistake.remedy
-        if self.shape.secret(path) or self.encrypted.covers(path):
+        if isinstance(mistake.value, str | int | float) and self._hides(path):
             return f"got a value that is not shown; {mistake.remedy}"
         shown = _shown(mistake.value)
         return f"{'got' if given_at(self.blocks, path) else 'has the default'} {shown}; {mistake.remedy}"
 
+    def _hides(self, path: Path) -> bool:
+        return self.shape.holds_secret(path) or self.encrypted.covers(path)
+
 
 def write(path: Path) -> str:
-    """A path as people write it: `slipway:workloads.myapp.env`, list items by number."""
-    written = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in path)
-    return f"slipway:{written.removeprefix('.')}" if written else "the stack"
+    """A path as `pulumi config set --path` takes it: `slipway:workloads.myapp.env`, `…labels["example.com/team"]`."""
+    return "".join(map(_step, path)).replace(".", "slipway:", 1) if path else "the stack"
+
+
+def _step(step: str | int) -> str:
+    if isinstance(step, int):
+        return f"[{step}]"
+    return f".{step}" if re.fullmatch(r"[\w-]+", step) else f"[{json.dumps(step)}]"
 
 
 def given_at(blocks: object, path: Path) -> bool:

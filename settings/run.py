@@ -1,7 +1,6 @@
 """What changes from run to run: read from the environment, so that no run edits a stack file."""
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -67,7 +66,7 @@ def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, lis
             images[next(iter(known.values()))] = given[IMAGE]
         else:
             mistakes.append(
-                f"{IMAGE}: does not say which of {len(known)} workloads it is for; use {' or '.join(known)}"
+                f"{IMAGE}: does not say which of {len(known)} workloads it is for; use {' or '.join(sorted(known))}"
             )
     for key, name in known.items():
         if key in given:
@@ -86,13 +85,13 @@ def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, lis
 def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
     """Variables that come to nothing: an image for no workload of this stack, or nearly the name of one that counts."""
     mistakes = []
-    for key in given:
-        if key in (IMAGE, ACTION) or key in known or (key.startswith(f"{IMAGE}_") and not known):
-            continue
-        near = difflib.get_close_matches(key, [IMAGE, ACTION, *known], n=1, cutoff=0.85)
-        if re.match(rf"{IMAGE}_", key):
-            hint = f"did you mean {near[0]}?" if near else f"this stack has {', '.join(sorted(known))}"
-            mistakes.append(f"{key}: names no workload of this stack; {hint}")
-        elif near:
+    for key in sorted(set(given) - {IMAGE, ACTION, *known}):
+        if key.startswith(f"{IMAGE}_"):
+            ends = {variable.removeprefix(IMAGE): variable for variable in known}
+            near = difflib.get_close_matches(key.removeprefix(IMAGE), ends, n=1)
+            hint = f"did you mean {ends[near[0]]}?" if near else f"this stack has {', '.join(sorted(known))}"
+            if known:  # a pipeline may set it for all its jobs, that of the access stack included
+                mistakes.append(f"{key}: names no workload of this stack; {hint}")
+        elif near := difflib.get_close_matches(key, [IMAGE, ACTION], n=1, cutoff=0.85):
             mistakes.append(f"{key}: is not a variable of Slipway; did you mean {near[0]}?")
     return mistakes

@@ -32,8 +32,12 @@ class Shape:
         described = [node["description"] for node in self._at(path) if "description" in node]
         return described[0].split(". ")[0].replace("\n", " ").rstrip(".").lower() if described else "it has no default"
 
-    def secret(self, path: Path) -> bool:
-        """Whether the value at a path is a secret, or may hold one."""
+    def is_secret(self, path: Path) -> bool:
+        """Whether a string at a path is a secret."""
+        return any(node.get("writeOnly") for node in self._at(path))
+
+    def holds_secret(self, path: Path) -> bool:
+        """Whether the value at a path is a secret, or a block that may hold one."""
         return any(self._holds_secret(node) for node in self._at(path))
 
     def _at(self, path: Path) -> list[dict[str, Any]]:

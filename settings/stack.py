@@ -1,10 +1,10 @@
 """The settings as a whole: the blocks of a stack file together with what the run says."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from pydantic import ValidationError, model_validator
+from pydantic import SecretStr, ValidationError, model_validator
 
 from settings import run as runs
 from settings.access import Access
@@ -87,16 +87,28 @@ def parse(
     """
     raw = blocks.get("workloads")
     run, mistakes = runs.read(environ, raw if isinstance(raw, dict) else ())
-    shape, encrypted = Shape(Stack), Encrypted(blocks, sealed, text)
-    renderer = Renderer(file, blocks, shape, encrypted)
-    mistakes = [renderer.line(_in_the_clear(path)) for path in encrypted.plain() if shape.secret(path)] + mistakes
+    encrypted = Encrypted(blocks, sealed, text)
     try:
-        stack = Stack.model_validate(dict(blocks), by_name=False, context={"environ": environ})
+        stack = Stack.model_validate(dict(blocks), by_name=False)
     except ValidationError as error:
-        mistakes = renderer.lines(error) + mistakes
-    if mistakes:
-        raise SettingsError("\n".join(mistakes))
+        shape = Shape(Stack)  # takes 40 ms, so only where something is wrong
+        clear = [_in_the_clear(path) for path in encrypted.plain() if shape.is_secret(path)]
+        renderer = Renderer(file, blocks, shape, encrypted)
+        raise SettingsError("\n".join([*map(renderer.line, clear), *renderer.lines(error), *mistakes])) from None
+    secrets = set(_secrets(stack.model_dump(by_alias=True), ()))
+    clear = [_in_the_clear(path) for path in encrypted.plain() if path in secrets]
+    if clear or mistakes:
+        raise SettingsError("\n".join([*(f"{file}: {write(it.path)}: {it.remedy}" for it in clear), *mistakes]))
     return Settings(stack.access, stack.environment, stack.workloads or {}, run)
+
+
+def _secrets(node: object, path: Path) -> Iterator[Path]:
+    """The paths of the secrets in what was read."""
+    if isinstance(node, SecretStr):
+        yield path
+    elif isinstance(node, dict):
+        for key, value in node.items():
+            yield from _secrets(value, (*path, key))
 
 
 def _in_the_clear(path: Path) -> Mistake:

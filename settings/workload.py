@@ -197,7 +197,7 @@ class Workload(Model):
     port: Port = 3000
     """Port that the container listens on. Default 3000 (the article's)."""
     resources: Resources = Field(default_factory=Resources)
-    """What a pod is promised and may take at most."""
+    """Cores and memory of each pod."""
     progress_deadline: Annotated[Seconds, duration(1, 3600)] = 300
     """Time without progress after which a release has failed. Default 300s (the article's rollout timeout)."""
     strategy: Annotated[Strategy, BeforeValidator(_strategy, json_schema_input_type=Literal["rolling"] | Strategy)] = (
@@ -258,9 +258,10 @@ class Workload(Model):
     @field_validator("secret_env")
     @classmethod
     def _named_once(cls, value: Mapping[str, SecretValue], info: ValidationInfo) -> Mapping[str, SecretValue]:
-        both = sorted(set(value) & set(info.data.get("env", {})))
-        if both:
-            raise ValueError(f"must not name what env names too: {', '.join(both)}")
+        mistakes = Mistakes()
+        for name in sorted(set(value) & set(info.data.get("env", {}))):
+            mistakes.add((name,), "is in env too; remove one of them")
+        mistakes.check()
         return value
 
     @model_validator(mode="after")

@@ -1,0 +1,77 @@
+"""The schema for editors is that of the models, and says of a stack file what the program says."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
+
+from settings.schema import schema
+from tests.wrong_configurations import WRONG, Wrong
+
+ROOT = Path(__file__).parents[2]
+CHECKED_IN = ROOT / "settings" / "slipway.schema.json"
+STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
+BEYOND_A_SCHEMA = {
+    "annotation-of-pulumi",
+    "duration-too-long",
+    "env-and-secret-env",
+    "grace-shorter-than-pre-stop",
+    "autoscaler-upside-down",
+    "label-that-is-ours",
+    "limits-below-requests",
+    "memory-in-bytes",
+    "memory-in-thousandths",
+    "no-block",
+    "no-environment",
+    "no-workloads",
+    "one-namespace-twice",
+    "one-scope-twice",
+    "pod-above-the-quota",
+    "pre-stop-longer-than-the-default-grace",
+    "renewal-after-expiry",
+    "replicas-and-autoscaler",
+    "token-too-long",
+    "token-too-short",
+    "variable-that-is-ours",
+    "writable-twice",
+}
+"""Rules that hold between settings, or count: the program has them, an editor does not."""
+
+
+def told(config: object) -> list[str]:
+    return [error.message for error in Draft202012Validator(schema()).iter_errors({"config": config})]
+
+
+def test_the_checked_in_schema_is_that_of_the_models() -> None:
+    assert json.loads(CHECKED_IN.read_text()) == schema(), (
+        "run: python -m settings.schema > settings/slipway.schema.json"
+    )
+
+
+def test_the_schema_is_a_valid_schema() -> None:
+    Draft202012Validator.check_schema(schema())
+
+
+@pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.name)
+def test_a_stack_file_of_the_repository_follows_the_schema_and_names_it(path: Path) -> None:
+    text = path.read_text()
+    assert text.startswith("# yaml-language-server: $schema=settings/slipway.schema.json\n")
+    assert told(yaml.safe_load(text)["config"]) == []
+
+
+@pytest.mark.parametrize("wrong", [wrong for wrong in WRONG if not wrong.environ], ids=lambda wrong: wrong.id)
+def test_an_editor_sees_what_a_schema_can_see(wrong: Wrong) -> None:
+    assert bool(told(yaml.safe_load(wrong.config))) == (wrong.id not in BEYOND_A_SCHEMA)
+
+
+def test_every_setting_says_what_it_means() -> None:
+    nodes = {name: node for name, node in schema()["$defs"].items() if name != "Secure"}
+    silent = [
+        f"{name}.{key}"
+        for name, node in nodes.items()
+        for key, it in node["properties"].items()
+        if "description" not in it
+    ]
+    assert silent == []

@@ -1,0 +1,311 @@
+"""Wrong settings and the line that tells each: read by the unit tests, and run through the real engine."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from textwrap import indent
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """One wrong thing: the stack's config as YAML, the run's variables, the line that must be printed for it."""
+
+    id: str
+    config: str
+    line: str
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+STACK = "staging"
+HERE = f"Pulumi.{STACK}.yaml: "
+ENVIRONMENT = "slipway:environment: {name: staging}\n"
+
+
+def _workload(id: str, yaml: str, path: str, told: str, **environ: str) -> Wrong:
+    config = f"{ENVIRONMENT}slipway:workloads:\n  myapp:\n{indent(yaml, '    ')}\n"
+    return Wrong(id, config, f"{HERE}slipway:workloads.myapp{path}: {told}", environ)
+
+
+def _access(id: str, yaml: str, path: str, told: str) -> Wrong:
+    return Wrong(id, f"slipway:access:\n{indent(yaml, '  ')}\n", f"{HERE}slipway:access{path}: {told}")
+
+
+def _stack(id: str, yaml: str, path: str, told: str) -> Wrong:
+    return Wrong(id, yaml, f"{HERE}{path}: {told}")
+
+
+def _run(id: str, line: str, *, workloads: str = "{myapp: {}}", **environ: str) -> Wrong:
+    return Wrong(id, f"{ENVIRONMENT}slipway:workloads: {workloads}\n", line, environ)
+
+
+A_CERTIFICATE_NOT = "must be certificates in PEM form"
+STAGING = "environments: {staging: {}}\n"
+
+WRONG = [
+    # blocks
+    _stack("no-block", "other:key: 1", "the stack", "has no block; give slipway:access, or slipway:environment and"),
+    _stack("no-environment", "slipway:workloads: {myapp: {}}", "slipway:environment", "is missing; slipway:workloads"),
+    _stack("no-workloads", ENVIRONMENT, "slipway:workloads", "is missing; slipway:environment needs it: {myapp: {}}"),
+    _stack(
+        "misspelt-block",
+        ENVIRONMENT + "slipway:workload: {myapp: {}}",
+        "slipway:workload",
+        "is not a setting; did you mean workloads?",
+    ),
+    _stack("block-is-text", "slipway:environment: staging", "slipway:environment", 'got "staging"; must be a mapping'),
+    _stack("block-is-a-list", "slipway:environment: [staging]", "slipway:environment", "got a list; must be a mapping"),
+    _stack(
+        "workload-name",
+        ENVIRONMENT + "slipway:workloads: {My_App: {}}",
+        "slipway:workloads",
+        'the key "My_App" must be a workload\'s name: a-z, 0-9 and -, a letter first',
+    ),
+    _stack(
+        "workload-name-too-long-for-what-hangs-on-it",
+        ENVIRONMENT + f"slipway:workloads: {{{'a' * 41}: {{}}}}",
+        "slipway:workloads",
+        f'the key "{"a" * 41}" must be a workload\'s name',
+    ),
+    _stack(
+        "environment-without-name",
+        "slipway:environment: {namespace: staging}\nslipway:workloads: {}",
+        "slipway:environment.name",
+        "is missing; the environment, as in",
+    ),
+    _stack(
+        "namespace-in-capitals",
+        "slipway:environment: {name: staging, namespace: Staging}\nslipway:workloads: {}",
+        "slipway:environment.namespace",
+        'got "Staging"; must be a DNS label: a-z, 0-9 and -',
+    ),
+    _stack(
+        "label-that-is-ours",
+        "slipway:environment: {name: staging, labels: {app.kubernetes.io/managed-by: me}}\nslipway:workloads: {}",
+        "slipway:environment.labels",
+        'the key "app.kubernetes.io/managed-by" is a key that Slipway sets itself',
+    ),
+    _stack(
+        "label-with-a-blank",
+        "slipway:environment: {name: staging, labels: {team: the web team}}\nslipway:workloads: {}",
+        "slipway:environment.labels.team",
+        'got "the web team"; must be letters, digits',
+    ),
+    _stack(
+        "pod-above-the-quota",
+        "slipway:access: {environments: {staging: {quota: {memory: 256Mi}}}}\n"
+        + ENVIRONMENT
+        + "slipway:workloads: {myapp: {}}",
+        "slipway:workloads.myapp.resources.limits.memory",
+        'has the default "512Mi"; must not be above the namespace\'s quota (256Mi)',
+    ),
+    # workloads
+    _workload("replicas-in-words", "replicas: three", ".replicas", 'got "three"; must be a whole number of 0 or more'),
+    _workload("replicas-negative", "replicas: -1", ".replicas", "got -1; must be a whole number of 0 or more"),
+    _workload("replicas-quoted", 'replicas: "3"', ".replicas", 'got "3"; must be a whole number'),
+    _workload("replicas-half", "replicas: 2.5", ".replicas", "got 2.5; must be a whole number"),
+    _workload("replicas-true", "replicas: true", ".replicas", "got true; must be a whole number"),
+    _workload("replicas-null", "replicas: null", ".replicas", "got null; must be a whole number"),
+    _workload(
+        "replicas-and-autoscaler",
+        "replicas: 2\nautoscaler: {max: 5}",
+        ".replicas",
+        "got 2; must not be given together with autoscaler",
+    ),
+    _workload(
+        "autoscaler-upside-down", "autoscaler: {min: 5, max: 3}", ".autoscaler.max", "got 3; must not be below min"
+    ),
+    _workload("autoscaler-without-max", "autoscaler: {min: 5}", ".autoscaler.max", "is missing; pods at most"),
+    _workload(
+        "autoscaler-cpu",
+        "autoscaler: {max: 5, cpu: 0}",
+        ".autoscaler.cpu",
+        "got 0; must be a whole number from 1 to 100",
+    ),
+    _workload("misspelt-key", "prot: 80", ".prot", "is not a setting; did you mean port?"),
+    _workload("snake-case-key", "keep_releases: 5", ".keep_releases", "is not a setting; did you mean keepReleases?"),
+    _workload("unknown-key", "xyzzy: 80", ".xyzzy", "is not a setting; there are image, replicas"),
+    _workload("port-too-high", "port: 70000", ".port", "got 70000; must be a whole number from 1 to 65535"),
+    _workload("image-with-a-blank", "image: my app", ".image", 'got "my app"; must be an image like'),
+    _workload("image-in-capitals", "image: example.com/App:1", ".image", 'got "example.com/App:1"; must be an image'),
+    _workload("image-short-digest", "image: app@sha256:abc", ".image", 'got "app@sha256:abc"; must be an image'),
+    _workload("blue-green", "strategy: blueGreen", ".strategy", 'got "blueGreen"; blueGreen is not in this version'),
+    _workload("canary", "strategy: {canary: {steps: []}}", ".strategy", "got a mapping; canary is not in this"),
+    _workload("unknown-strategy", "strategy: recreate", ".strategy", 'got "recreate"; must be rolling'),
+    _workload("no-surge", "strategy: {rolling: {maxSurge: 0}}", ".strategy.rolling.maxSurge", "got 0; must be a whole"),
+    _workload(
+        "duration-unit", "progressDeadline: 5 minutes", ".progressDeadline", 'got "5 minutes"; must be a duration'
+    ),
+    _workload("duration-too-long", "progressDeadline: 2d", ".progressDeadline", 'got "2d"; must be a duration like'),
+    _workload(
+        "grace-shorter-than-pre-stop",
+        "preStop: 10s\nterminationGrace: 10s",
+        ".terminationGrace",
+        'got "10s"; must be more than preStop (10s)',
+    ),
+    _workload(
+        "pre-stop-longer-than-the-default-grace",
+        "preStop: 40s",
+        ".terminationGrace",
+        "has the default 30; must be more than preStop (40s)",
+    ),
+    _workload("cpu-in-words", "resources: {limits: {cpu: much}}", ".resources.limits.cpu", 'got "much"; must be a Kub'),
+    _workload(
+        "memory-in-bytes", "resources: {limits: {memory: 512}}", ".resources.limits.memory", "got 512; must be a"
+    ),
+    _workload(
+        "memory-in-thousandths", "resources: {limits: {memory: 512m}}", ".resources.limits.memory", 'got "512m"; m'
+    ),
+    _workload(
+        "limits-below-requests",
+        "resources: {requests: {memory: 1Gi}}",
+        ".resources.limits.memory",
+        'has the default "512Mi"; must not be less than requests.memory (1Gi)',
+    ),
+    _workload(
+        "probe-path", "probe: {path: healthz}", ".probe.path", 'got "healthz"; must be a path that starts with "/"'
+    ),
+    _workload("probe-is-text", "probe: /healthz", ".probe", 'got "/healthz"; must be a mapping'),
+    _workload(
+        "service-type", "service: {type: External}", ".service.type", 'got "External"; must be ClusterIP, NodePort'
+    ),
+    _workload(
+        "ingress-without-host", "ingress: {path: /}", ".ingress.host", "is missing; host name that users ask for"
+    ),
+    _workload(
+        "ingress-host-is-a-url", "ingress: {host: https://example.com}", ".ingress.host", 'got "https://example.com"'
+    ),
+    _workload("env-boolean", "env: {DEBUG: true}", ".env.DEBUG", "got true; must be a string: put it in quotes"),
+    _workload("env-version", "env: {VERSION: 1.10}", ".env.VERSION", "got 1.1; must be a string: put it in quotes"),
+    _workload("env-null", "env: {DEBUG: null}", ".env.DEBUG", "got null; must be a string"),
+    _workload("env-name", "env: {log-level: info}", ".env", 'the key "log-level" must be a variable\'s name'),
+    _workload("env-is-a-list", "env: [A=b]", ".env", "got a list; must be a mapping"),
+    _workload(
+        "secret-in-the-clear",
+        "secretEnv: {API_KEY: planted-secret}",
+        ".secretEnv.API_KEY",
+        "is a secret in plain text; encrypt it: pulumi config set --secret --path 'slipway:workloads.myapp.secretEnv.",
+    ),
+    _workload(
+        "secret-misspelt", "secretEnv: {A: {fromenv: B}}", ".secretEnv.A.fromenv", "is not a setting; did you mean"
+    ),
+    _workload(
+        "env-and-secret-env",
+        "env: {A: b}\nsecretEnv: {A: {fromEnv: B}}",
+        ".secretEnv.A",
+        "is in env too; remove one of them",
+    ),
+    _workload("command-is-text", "command: run me", ".command", 'got "run me"; must be a list'),
+    _workload("command-empty", "command: []", ".command", "got a list; must not be empty"),
+    _workload("writable-root", "writablePaths: [/]", ".writablePaths[0]", 'got "/"; must be an absolute directory'),
+    _workload(
+        "writable-twice", "writablePaths: [/a, /a]", ".writablePaths", "got a list; must not name anything twice: /a"
+    ),
+    _workload("root", "runAsUser: 0", ".runAsUser", "got 0; must be a whole number from 1 to"),
+    _workload("flag-in-quotes", 'disruptionBudget: "yes"', ".disruptionBudget", 'got "yes"; must be true or false'),
+    _workload("too-few-releases", "keepReleases: 1", ".keepReleases", "got 1; must be a whole number from 2 to 100"),
+    _workload(
+        "annotation-of-pulumi", "annotations: {pulumi.com/skipAwait: x}", ".annotations", 'the key "pulumi.com/skip'
+    ),
+    _workload(
+        "peer", "networkPolicy: {allowFrom: [Web]}", ".networkPolicy.allowFrom[0]", 'got "Web"; must be a DNS label'
+    ),
+    # access
+    _access("no-environments", "scope: namespace", ".environments", "is missing; the environments by name"),
+    _access("empty-environments", "environments: {}", ".environments", "got a mapping; must not be empty"),
+    _access(
+        "one-namespace-twice",
+        "environments: {staging: {namespace: web}, production: {namespace: web}}",
+        ".environments.production.namespace",
+        'got "web"; is that of environment staging too',
+    ),
+    _access(
+        "one-scope-twice",
+        "environments: {a: {scope: staging}, staging: {}}",
+        ".environments.staging.scope",
+        'has the default "staging"; is that of environment a too',
+    ),
+    _access(
+        "token-too-long", STAGING + "token: {expiration: 9000h}", ".token.expiration", 'got "9000h"; must be a durat'
+    ),
+    _access(
+        "token-too-short", STAGING + "token: {expiration: 10m}", ".token.expiration", 'got "10m"; must be a duration'
+    ),
+    _access(
+        "renewal-after-expiry",
+        STAGING + "token: {expiration: 1d, renewBefore: 2d}",
+        ".token.renewBefore",
+        'got "2d"; must be less than expiration (1d)',
+    ),
+    _access(
+        "server-without-tls", STAGING + "server: http://10.0.0.1", ".server", 'got "http://10.0.0.1"; must be an http'
+    ),
+    _access("ca-is-a-file", STAGING + "caPem: /etc/ca.pem", ".caPem", f'got "/etc/ca.pem"; {A_CERTIFICATE_NOT}'),
+    _access("scope", STAGING + "scope: everything", ".scope", 'got "everything"; must be namespace or cluster'),
+    _access(
+        "project", STAGING + "gitlab: {project: https://gitlab.com/a}", ".gitlab.project", 'got "https://gitlab.com/a'
+    ),
+    _access(
+        "registry-is-a-url",
+        STAGING + "registry: {server: https://registry.example.com, username: u, password: {secure: x}}",
+        ".registry.server",
+        'got "https://registry.example.com"; must be a registry\'s host',
+    ),
+    _access(
+        "registry-password-in-the-clear",
+        STAGING + "registry: {server: r.example.com, username: u, password: planted-secret}",
+        ".registry.password",
+        "is a secret in plain text; encrypt it",
+    ),
+    _access(
+        "registry-password-under-a-misspelt-key",
+        STAGING + "registry: {server: r.example.com, username: u, pasword: planted-secret}",
+        ".registry.pasword",
+        "is not a setting; did you mean password?",
+    ),
+    _access(
+        "registry-is-text", STAGING + "registry: planted-secret", ".registry", "got a value that is not shown; must be"
+    ),
+    _access(
+        "tier", "environments: {staging: {tier: prod}}", ".environments.staging.tier", 'got "prod"; must be production,'
+    ),
+    _access(
+        "quota", "environments: {a: {quota: {pods: many}}}", ".environments.a.quota.pods", 'got "many"; must be a whole'
+    ),
+    _access(
+        "branches-text", "environments: {a: {branches: main}}", ".environments.a.branches", 'got "main"; must be a list'
+    ),
+    _access(
+        "pod-security", "environments: {a: {podSecurity: none}}", ".environments.a.podSecurity", 'got "none"; must be'
+    ),
+    _access(
+        "variable-that-is-ours",
+        "gitlab: {project: a/b}\nenvironments: {a: {variables: {KUBE_TOKEN: {secure: xxxxxxxx}}}}",
+        ".environments.a.variables",
+        'the key "KUBE_TOKEN" is a variable that Slipway sets itself',
+    ),
+    # the run
+    _run(
+        "unknown-action",
+        'SLIPWAY_ACTION: got "promot"; must be one of deploy, promote, abort, rollback',
+        SLIPWAY_ACTION="promot",
+    ),
+    _run("image-of-the-run", 'SLIPWAY_IMAGE: got "my app"; must be an image like', SLIPWAY_IMAGE="my app"),
+    _run(
+        "image-for-an-unknown-workload",
+        "SLIPWAY_IMAGE_MYAP: names no workload of this stack; did you mean SLIPWAY_IMAGE_MYAPP?",
+        SLIPWAY_IMAGE_MYAP="app:1",
+    ),
+    _run(
+        "image-for-one-of-several",
+        "SLIPWAY_IMAGE: does not say which of 2 workloads it is for; use SLIPWAY_IMAGE_MY_API or SLIPWAY_IMAGE_WEB",
+        workloads="{web: {}, my-api: {}}",
+        SLIPWAY_IMAGE="app:1",
+    ),
+    _run(
+        "misspelt-variable",
+        "SLIPWAY_ACTOIN: is not a variable of Slipway; did you mean SLIPWAY_ACTION?",
+        SLIPWAY_ACTOIN="rollback",
+    ),
+]
+
+SECRET = "planted-secret"
+"""Stands in the wrong settings where a secret would, and must not be printed."""
