@@ -95,7 +95,8 @@ class App:
             return Answer(200, {"status": "ok"})  # docs.gitlab.com/administration/monitoring/health_check
         inside = path.removeprefix(API) if path.startswith(API + "/") else path
         controls = path.startswith("/sandbox/")
-        found = self._routes.find(request.method, inside) if controls or inside != path else None
+        method = "GET" if request.method == "HEAD" else request.method
+        found = self._routes.find(method, inside) if controls or inside != path else None
         if found is None:
             raise unknown_endpoint()
         fault = None if controls else next((f for f in self.faults if f.take(request.method, path)), None)

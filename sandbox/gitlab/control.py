@@ -8,6 +8,8 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from email.utils import formatdate
+from http import HTTPStatus
 
 from sandbox.gitlab import clock
 from sandbox.gitlab.access import MAINTAINER
@@ -40,10 +42,12 @@ class Fault:
     def answer(self) -> Answer:
         """429 as GitLab's rate limits word it (docs.gitlab.com/administration/settings/user_and_ip_rate_limits)."""
         if self.status != 429:
-            return Answer(self.status, {"message": f"{self.status} Internal Server Error"})
+            return Answer(self.status, {"message": f"{self.status} {HTTPStatus(self.status).phrase}"})
+        reset = time.time() + self.retry_after
         headers = {
             "Retry-After": str(self.retry_after), "RateLimit-Limit": "60", "RateLimit-Observed": "61",
-            "RateLimit-Remaining": "0", "RateLimit-Reset": str(int(time.time()) + self.retry_after),
+            "RateLimit-Remaining": "0", "RateLimit-Name": "throttle_authenticated_api",
+            "RateLimit-Reset": str(int(reset)), "RateLimit-ResetTime": formatdate(reset, usegmt=True),
         }  # fmt: skip
         return Answer(429, "Retry later\n", headers)
 
@@ -67,8 +71,8 @@ def routes(faults: list[Fault], requests: deque[Record]) -> Routes:
     def add_fault(call: Call) -> Answer:
         """`status`, `count` (1), and to choose `method` and `path` (a regular expression); see Fault."""
         given = call.declared(
-            Param("status", "integer", required=True), Param("count", "integer"), Param("method"), Param("path"),
-            Param("retry_after", "integer"), Param("after", "boolean"),
+            Param("status", "integer", required=True, choices=tuple(HTTPStatus)), Param("count", "integer"),
+            Param("method"), Param("path"), Param("retry_after", "integer"), Param("after", "boolean"),
         )  # fmt: skip
         try:
             re.compile(given.get("path") or "")

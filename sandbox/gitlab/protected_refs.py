@@ -3,7 +3,7 @@
 docs.gitlab.com/api/protected_branches, /api/protected_tags; lib/api/protected_branches.rb, protected_tags.rb.
 """
 
-from sandbox.gitlab.access import ADMIN, DEVELOPER, MAINTAINER, NO_ACCESS
+from sandbox.gitlab.access import ADMIN, DEVELOPER, MAINTAINER, NO_ACCESS, REPORTER
 from sandbox.gitlab.errors import bad_parameters, conflict, record_not_found, unprocessable
 from sandbox.gitlab.params import Param
 from sandbox.gitlab.routing import NO_CONTENT, Answer, Call, Routes
@@ -81,17 +81,17 @@ def _find(project: Record, kind: str, name: str) -> Record:
     raise record_not_found()
 
 
-def _register(kind: str) -> None:
-    """The parts that branches and tags share."""
+def _register(kind: str, reader: int) -> None:
+    """The parts that branches and tags share; `reader` is the role that may read them."""
 
     @routes("GET", f"/projects/:id/{kind}")
     def listing(call: Call) -> Answer:
-        project, search = call.project(MAINTAINER), call.declared(Param("search")).get("search") or ""
+        project, search = call.project(reader), call.declared(Param("search")).get("search") or ""
         return call.page([rule for rule in project[kind] if search in rule["name"]])
 
     @routes("GET", f"/projects/:id/{kind}/:name")
     def single(call: Call) -> Answer:
-        return Answer(200, _find(call.project(MAINTAINER), kind, call.path["name"]))
+        return Answer(200, _find(call.project(reader), kind, call.path["name"]))
 
     @routes("DELETE", f"/projects/:id/{kind}/:name")
     def delete(call: Call) -> Answer:
@@ -100,8 +100,9 @@ def _register(kind: str) -> None:
         return NO_CONTENT
 
 
-_register("protected_branches")
-_register("protected_tags")
+# `authorize_read_code!` against `authorize_admin_project` in the two files named above.
+_register("protected_branches", REPORTER)
+_register("protected_tags", MAINTAINER)
 
 _CHOICES = tuple(LEVELS)
 _ACTIONS = ("push", "merge", "unprotect")

@@ -24,6 +24,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: "_Server"
 
     def _serve(self) -> None:
+        if "Transfer-Encoding" in self.headers:
+            self.send_error(411, "send the body with a Content-Length")
+            return
         length = int(self.headers.get("Content-Length") or 0)
         scheme = "https" if self.server.tls else "http"
         request = Request(

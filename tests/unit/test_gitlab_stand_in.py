@@ -1,13 +1,21 @@
 """The GitLab stand-in, driven by python-gitlab over loopback HTTP."""
 
+import contextlib
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import gitlab
 import pytest
+import requests
 
 from sandbox.gitlab.server import StandIn
+from sandbox.gitlab.store import Store
 
 PROJECT = "demo/app"
 
@@ -212,6 +220,11 @@ def test_a_stranger_does_not_see_the_project(stand_in: StandIn, admin: gitlab.Gi
     assert refusal(lambda: as_(stand_in, token).projects.get(PROJECT)) == (404, "404 Project Not Found")
 
 
+def test_a_scope_that_gitlab_does_not_know_is_refused(project: Any) -> None:
+    wanted = {"name": "t", "scopes": ["api", "everything"]}
+    assert refusal(lambda: project.access_tokens.create(wanted)) == (400, "scopes does not have a valid value")
+
+
 # Branches, environments, lists
 
 
@@ -258,6 +271,68 @@ def test_a_restart_keeps_what_was_stored(tmp_path: Path) -> None:
     for file in tmp_path.iterdir():
         assert file.stat().st_mode & 0o077 == 0
         assert b"planted-secret" not in file.read_bytes()
+
+
+def test_of_many_at_once_one_gets_the_key(stand_in: StandIn, project: Any) -> None:
+    def attempt(number: int) -> int:
+        answer = requests.post(
+            f"{stand_in.url}/api/v4/projects/1/variables",
+            headers={"PRIVATE-TOKEN": stand_in.admin_token},
+            json={"key": "K", "value": str(number)},
+            timeout=10,
+        )
+        return answer.status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(attempt, range(24))) == [201] + [400] * 23
+
+
+def start(directory: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
+    """The command on a free port, and the address of its API."""
+    command = [sys.executable, "-m", "sandbox.gitlab", "--listen", "127.0.0.1:0", "--data", str(directory), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    return process, process.stdout.readline().split()[-1].removesuffix("/api/v4/")
+
+
+def test_a_killed_stand_in_comes_back_with_all_that_it_acknowledged(tmp_path: Path) -> None:
+    process, url = start(tmp_path)
+    token = (tmp_path / "admin-token").read_text()
+    acknowledged: list[str] = []
+
+    def write() -> None:
+        variables = gitlab.Gitlab(url, private_token=token).projects.get(1, lazy=True).variables
+        with contextlib.suppress(requests.exceptions.ConnectionError):
+            while True:
+                acknowledged.append(variables.create({"key": f"K{len(acknowledged)}", "value": "v"}).key)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    while len(acknowledged) < 10:
+        time.sleep(0.005)
+    process.kill()
+    writer.join()
+    process.wait()
+    with StandIn(tmp_path) as again:
+        kept = {v.key for v in as_(again, token).projects.get(1).variables.list(get_all=True)}
+    assert set(acknowledged) <= kept
+
+
+def test_the_command_ends_cleanly_when_told_to(tmp_path: Path) -> None:
+    process, url = start(tmp_path)
+    gitlab.Gitlab(url, private_token=(tmp_path / "admin-token").read_text()).auth()
+    process.terminate()
+    assert process.wait(5) == 0
+
+
+def test_a_store_that_does_not_fit_its_key_is_one_line(tmp_path: Path) -> None:
+    Store(tmp_path).save()
+    (tmp_path / "secrets-key").unlink()
+    command = [sys.executable, "-m", "sandbox.gitlab", "--listen", "127.0.0.1:0", "--data", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert f"delete {tmp_path} to start anew" in ended.stderr
 
 
 def test_an_unknown_endpoint_is_404(admin: gitlab.Gitlab) -> None:
