@@ -142,7 +142,7 @@ def _kubernetes_outputs(type_: str, name: str, _inputs: dict[str, Any]) -> dict[
     return {"metadata": {**_inputs.get("metadata", {}), "uid": f"{name}-uid"}} if "metadata" in _inputs else {}
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def record() -> Callable[..., Recording]:
     """`record(program, outputs=…, preview=…)`: runs the program to its end and returns what it asked for."""
 

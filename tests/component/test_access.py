@@ -26,11 +26,18 @@ ENVIRONMENTS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def build(record, monkeypatch):
-    monkeypatch.setenv("GITLAB_BASE_URL", "https://gitlab.example.com/api/v4/")
+@pytest.fixture(scope="module")
+def build(record):
+    """Builds the stack with these settings; what is built alike is built once, nothing in a test changes it."""
+    built = {}
 
     def run(tokens=None, can_guard=True, **settings):
+        key = repr((tokens, can_guard, settings))
+        if key not in built:
+            built[key] = build_it(tokens, can_guard, settings)
+        return built[key]
+
+    def build_it(tokens, can_guard, settings):
         chosen = Settings.model_validate(
             {"gitlab": {"project": "demo/app", "protectedTags": ["v*"]}, "environments": ENVIRONMENTS, **settings}
         )
@@ -45,7 +52,10 @@ def build(record, monkeypatch):
 
         return record(lambda: Access("access", AccessArgs(chosen, facts, NOW)) and None, answers)
 
-    return run
+    with pytest.MonkeyPatch.context() as environ:
+        environ.setenv("GITLAB_BASE_URL", "https://gitlab.example.com/api/v4/")
+        environ.setenv("GITLAB_TOKEN", "glpat-planted")
+        yield run
 
 
 def variables(recording, scope):
@@ -220,8 +230,7 @@ def test_environments_are_made_with_tier_and_url_but_not_for_a_pattern(build):
     assert "KUBE_TOKEN" in variables(found, "review/*")
 
 
-def test_the_gitlab_token_is_no_input_of_anything(build, monkeypatch):
-    monkeypatch.setenv("GITLAB_TOKEN", "glpat-planted")
+def test_the_gitlab_token_is_no_input_of_anything(build):
     assert not [r.name for r in build().resources if "glpat-planted" in json.dumps(r.inputs, default=str)]
 
 
