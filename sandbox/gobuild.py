@@ -9,17 +9,14 @@ import platform
 import subprocess
 from pathlib import Path
 
+from sandbox.errors import SandboxError
+from sandbox.paths import cache_dir
+
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
-class GoBuildError(Exception):
+class GoBuildError(SandboxError):
     """A program could not be built; the message says which and why."""
-
-
-def cache_root() -> Path:
-    """Where everything built is kept: outside the checkout, so that a fresh clone finds it again."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "slipway"
 
 
 def architecture() -> str:
@@ -33,7 +30,7 @@ def go_binary(source: Path, name: str) -> Path:
 
     Needs neither a network nor a C compiler. The same sources give the same bytes with the same Go.
     """
-    target = cache_root() / "bin" / f"{name}-{_source_hash(source)}"
+    target = cache_dir() / "bin" / f"{name}-{_source_hash(source)}"
     if target.exists():
         return target
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -18,8 +18,10 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from sandbox.gobuild import GoBuildError, architecture, cache_root, go_binary
+from sandbox.errors import SandboxError
+from sandbox.gobuild import architecture, go_binary
 from sandbox.oci import ImageConfig, write_archive, write_layout
+from sandbox.paths import cache_dir
 
 APP_SOURCE = Path(__file__).parent.parent / "examples" / "app"
 APP_PORT = 3000
@@ -27,7 +29,7 @@ PAUSE_SOURCE = Path(__file__).parent / "pause"
 PAUSE_NAME = "registry.k8s.io/pause:3.10"
 
 
-class ImageError(Exception):
+class ImageError(SandboxError):
     """An image could not be built or pushed; the message says which, and what to do."""
 
 
@@ -111,13 +113,10 @@ def pause_archive(path: Path) -> Path:
 
 
 def _image(version: str, source: Path, name: str, config: ImageConfig, reference: str | None = None) -> Image:
-    try:
-        binary = go_binary(source, name)
-    except GoBuildError as error:
-        raise ImageError(str(error)) from None
+    binary = go_binary(source, name)
     identity = json.dumps([binary.name, dict(config.env), dict(config.labels), reference], sort_keys=True)
     key = hashlib.sha256(identity.encode()).hexdigest()[:16]
-    layout = cache_root() / "images" / f"{name}-{key}"
+    layout = cache_dir() / "images" / f"{name}-{key}"
     return Image(version, layout, write_layout(layout, binary, f"/{name}", config, reference))
 
 
@@ -164,7 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
             fail_switch=args.fail_switch,
         )
         print(push(image, args.repository, args.tag))
-    except ImageError as error:
+    except SandboxError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from sandbox.errors import SandboxError
 from sandbox.gobuild import go_binary
 
 SOURCE = Path(__file__).parent
 
 
-class LoadError(Exception):
+class LoadError(SandboxError):
     """The generator refused to run, or its own limits spoiled the count; the message says why."""
 
 
