@@ -183,7 +183,9 @@ class KubernetesProvider(ProviderDouble):
                 return unchanged
             raise ProviderError(f"{why}{error}") from None
         except (writes.Conflict, urllib3.exceptions.HTTPError) as error:
-            raise ProviderError(f"{why}{_one_line(error) if not isinstance(error, writes.Conflict) else error}") from None
+            raise ProviderError(
+                f"{why}{_one_line(error) if not isinstance(error, writes.Conflict) else error}"
+            ) from None
         if request.preview:
             live.pop("status", None)
         state = _state(inputs, live, given, write.manager)

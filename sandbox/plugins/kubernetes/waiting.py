@@ -144,7 +144,9 @@ def _deployment(_api: Api, live: Object) -> Progress:
     if rolled_out:
         return Progress(True)
     reasons = [
-        f"[{each.get('reason')}] {each.get('message')}" for each in (progressing, enough) if each.get("status") == "False"
+        f"[{each.get('reason')}] {each.get('message')}"
+        for each in (progressing, enough)
+        if each.get("status") == "False"
     ]
     if enough.get("status") != "True":
         reasons.append("Minimum number of live Pods was not attained")
