@@ -36,12 +36,12 @@ def up(paths: Paths) -> int:
     return 0
 
 
-def down(paths: Paths) -> int:
-    """Removes the sandbox; only its images and logs stay."""
+def down(paths: Paths, *, purge: bool) -> int:
+    """Removes the sandbox; its images and logs stay unless `purge`."""
     from sandbox import teardown  # noqa: PLC0415
 
     with _locked(paths):
-        teardown.remove(paths)
+        teardown.remove(paths, purge=purge)
     Display().say(f"sandbox {paths.name} is down")
     return 0
 
@@ -76,7 +76,8 @@ def _arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sandbox", description="a real cluster on this machine")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", parents=[name], help="build what is missing, start it; does nothing when it stands")
-    commands.add_parser("down", parents=[name], help="remove it")
+    remove = commands.add_parser("down", parents=[name], help="remove it")
+    remove.add_argument("--purge", action="store_true", help="its registry's images and its logs too")
     commands.add_parser("status", parents=[name], help="its components; exit status 1 when one isn't healthy")
     run = commands.add_parser("exec", parents=[name], help="run a command inside it")
     run.add_argument("arguments", nargs="+", metavar="-- command", help="the command and its arguments")
@@ -93,7 +94,9 @@ def main() -> int:
         if arguments.command == "exec":
             return execute(paths, arguments.arguments)
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that an interrupted `up` cleans up after itself
-        return {"up": up, "down": down, "status": status}[arguments.command](paths)
+        if arguments.command == "down":
+            return down(paths, purge=arguments.purge)
+        return {"up": up, "status": status}[arguments.command](paths)
     except (SandboxError, ImageError) as error:
         print(f"error: {error}", file=sys.stderr)
     except KeyboardInterrupt:

@@ -17,8 +17,11 @@ KEPT = {"registry", "logs"}
 """What outlives a cluster in its state directory: images, and what the daemons said last."""
 
 
-def remove(paths: Paths) -> None:
-    """After it there are no processes, namespaces, mounts, interfaces or cgroups of the sandbox. Safe to repeat."""
+def remove(paths: Paths, *, purge: bool = False) -> None:
+    """After it there are no processes, namespaces, mounts, interfaces or cgroups of the sandbox. Safe to repeat.
+
+    With `purge` no file of it either.
+    """
     init = ProcessRecord.read(paths.init_record)
     if init is not None and not init.kill():
         raise SandboxError(f"process {init.pid} of sandbox {paths.name} doesn't end: see /proc/{init.pid}/stack")
@@ -29,12 +32,14 @@ def remove(paths: Paths) -> None:
     shutil.rmtree(paths.run, ignore_errors=True)
     if paths.state.exists():
         for entry in paths.state.iterdir():
-            if entry.name in KEPT:
+            if entry.name in KEPT and not purge:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+        if purge:
+            paths.state.rmdir()
 
 
 def _inhabitants(paths: Paths) -> set[int]:
