@@ -1,0 +1,213 @@
+"""The access stack on the real engine, cluster and GitLab API: from nothing, and what its tokens can't do."""
+
+import json
+import os
+import re
+
+import pytest
+import yaml
+
+from tests.engine.access_stack import (
+    AccessStack,
+    gitlab,
+    kubernetes,
+    new_project,
+    refused_within,
+    sampled_arguments,
+)
+from tests.engine.forbidden import for_deploy, for_preview, pod
+
+PLANTED = {"database": "planted-database-url-5aX", "registry": "planted-registry-password-7Qz"}
+ENVIRONMENTS = {
+    "staging": {"branches": ["develop"], "tier": "staging", "url": "https://staging.example.com"},
+    "production": {"branches": ["main"], "tier": "production"},
+}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory):
+    """A stack built from nothing with the most talkative logs, and all that this wrote anywhere."""
+    stack = AccessStack(tmp_path_factory.mktemp("access"), new_project())
+    stack.configure(
+        ENVIRONMENTS,
+        gitlab={"project": stack.project["path_with_namespace"], "protectedTags": ["v*"]},
+        registry={"server": "registry.example.com", "username": "bot", "password": "replaced-below"},
+    )
+    stack.set_secret("registry.password", PLANTED["registry"])
+    stack.set_secret("environments.production.variables.DATABASE_URL", PLANTED["database"])
+    arguments: set[str] = set()
+    with sampled_arguments(arguments):
+        done = stack.succeed("-v=9", "--logtostderr")
+    yield stack, done, arguments
+    assert stack.pulumi("destroy", "--yes", "--skip-preview").status == 0
+
+
+@pytest.fixture(scope="module")
+def stack(first):
+    return first[0]
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    """An empty stack that is destroyed afterwards, whatever happened."""
+    stack = AccessStack(tmp_path, new_project())
+    yield stack
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def whoami(token):
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    with kubernetes(token) as client:
+        answer = client.post("/apis/authentication.k8s.io/v1/selfsubjectreviews", json=review)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["status"]["userInfo"]["username"]
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_variables_read_back_from_gitlab_sign_in_as_the_deploy_account(stack, environment):
+    found = stack.variables(environment)
+    account = f"system:serviceaccount:{stack.namespace(environment)}:gitlab-deploy"
+    assert whoami(found["KUBE_TOKEN"]["value"]) == account
+    config = yaml.safe_load(found["KUBECONFIG_FILE"]["value"])
+    assert config["current-context"] == environment
+    assert config["contexts"][0]["context"]["namespace"] == stack.namespace(environment)
+    assert config["users"][0]["user"]["token"] == found["KUBE_TOKEN"]["value"]
+    assert config["clusters"][0]["cluster"]["server"] == found["KUBE_URL"]["value"]
+    assert "BEGIN CERTIFICATE" in found["KUBE_CA_PEM"]["value"]
+
+
+def test_gitlab_holds_them_masked_protected_scoped_and_raw(stack):
+    for scope in ENVIRONMENTS:
+        found = stack.variables(scope)
+        for key in ("KUBE_TOKEN", "KUBECONFIG_FILE"):
+            assert found[key]["masked"], key
+            assert found[key]["protected"], key
+        for key in ("KUBE_PREVIEW_TOKEN", "KUBECONFIG_PREVIEW_FILE"):
+            assert found[key]["masked"], key
+            assert not found[key]["protected"], key
+        assert found["KUBECONFIG_FILE"]["variable_type"] == "file"
+        assert all(variable["raw"] for variable in found.values())
+    assert stack.variables("production")["DATABASE_URL"]["value"] == PLANTED["database"]
+
+
+def test_branches_tags_and_environments_are_there(stack):
+    base = f"projects/{stack.project['id']}"
+    assert {b["name"] for b in gitlab("GET", f"{base}/protected_branches").json()} == {"main", "develop"}
+    assert {t["name"] for t in gitlab("GET", f"{base}/protected_tags").json()} == {"v*"}
+    environments = {e["name"]: e for e in gitlab("GET", f"{base}/environments").json()}
+    assert set(environments) == set(ENVIRONMENTS)
+    assert environments["staging"]["external_url"] == "https://staging.example.com"
+    assert environments["production"]["tier"] == "production"
+
+
+def refusals(token, attempts):
+    """The attempts that were not refused, with what came instead."""
+    with kubernetes(token) as client:
+        answers = {
+            a.what: client.request(a.method, a.path, json=a.body, headers=dict(a.headers)) for a in attempts
+        }  # fmt: skip
+    assert len(answers) == len(attempts)
+    return {what: f"{a.status_code} {a.text[:200]}" for what, a in answers.items() if a.status_code != 403}
+
+
+def test_the_deploy_token_is_refused_everything_beyond_its_work(stack):
+    own, other = stack.namespace("staging"), stack.namespace("production")
+    attempts = for_deploy(own, other)
+    assert len(attempts) >= 20
+    assert refusals(stack.token("staging"), attempts) == {}
+
+
+def test_the_deploy_token_may_do_its_work(stack):
+    own = f"/api/v1/namespaces/{stack.namespace('staging')}"
+    with kubernetes(stack.token("staging")) as client:
+        for path in ("pods", "services", "configmaps", "secrets", "endpoints", "events", "persistentvolumeclaims"):
+            assert client.get(f"{own}/{path}").status_code == 200, path
+        assert client.get(own).status_code == 200
+        assert client.post(f"{own}/pods?dryRun=All", json=pod()).status_code == 201
+        secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
+        assert client.post(f"{own}/secrets?dryRun=All", json=secret).status_code == 201
+
+
+def test_the_preview_token_is_refused_every_write_and_every_secret(stack):
+    own, other = stack.namespace("staging"), stack.namespace("production")
+    token = stack.token("staging", "KUBE_PREVIEW_TOKEN")
+    assert refusals(token, for_preview(own, other)) == {}
+    with kubernetes(token) as client:
+        assert client.get(f"/apis/apps/v1/namespaces/{own}/deployments").status_code == 200
+        assert client.get(f"/api/v1/namespaces/{own}/pods").status_code == 200
+
+
+def test_no_planted_secret_is_in_state_output_logs_or_arguments(first):
+    stack, done, arguments = first
+    secrets = {
+        **PLANTED,
+        "gitlab": os.environ["GITLAB_TOKEN"],
+        **{
+            f"{scope} {key}": stack.token(scope, key)
+            for scope in ENVIRONMENTS
+            for key in ("KUBE_TOKEN", "KUBE_PREVIEW_TOKEN")
+        },
+    }
+    assert len(done.stderr) > 100_000, "the logs are not there"
+    assert any("pulumi" in line and " up " in line for line in arguments), "the arguments were not sampled"
+    places = {"stdout": done.stdout, "stderr and logs": done.stderr, "arguments": "\n".join(arguments)}
+    for path in stack.directory.rglob("*"):
+        if path.is_file() and not any((stack.directory / name) in path.parents for name in (".venv",)):
+            places[str(path.relative_to(stack.directory))] = path.read_text(errors="replace")
+    assert any(name.startswith("state/") for name in places)
+    found = [f"{what} in {where}" for what, value in secrets.items() for where, text in places.items() if value in text]
+    assert found == []
+
+
+def test_a_second_run_changes_nothing_and_a_refresh_keeps_the_token_secret(stack):
+    token = stack.token("staging")
+    assert re.search(r"\d+ unchanged", stack.succeed().stdout)
+    refreshed = stack.pulumi("refresh", "--yes", "--skip-preview")
+    assert refreshed.status == 0, refreshed.text
+    again = stack.succeed()
+    assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.stdout), again.stdout
+    assert stack.token("staging") == token
+    state = stack.pulumi("stack", "export")
+    assert token not in state.text
+    assert json.loads(state.stdout)["deployment"]["resources"]
+
+
+def test_the_outputs_name_no_secret(stack):
+    shown = stack.pulumi("stack", "output", "--json", "--show-secrets")
+    assert shown.status == 0, shown.text
+    assert stack.token("staging") not in shown.stdout
+    assert json.loads(shown.stdout)["access"]["staging"]["namespace"] == stack.namespace("staging")
+
+
+def test_a_destroy_revokes_the_tokens_and_leaves_nothing(fresh):
+    fresh.configure(ENVIRONMENTS, gitlab={"project": fresh.project["path_with_namespace"], "protectedTags": ["v*"]})
+    fresh.succeed()
+    tokens = [fresh.token("staging"), fresh.token("production"), fresh.token("staging", "KUBE_PREVIEW_TOKEN")]
+    destroyed = fresh.pulumi("destroy", "--yes", "--skip-preview")
+    assert destroyed.status == 0, destroyed.text
+    for token in tokens:
+        assert refused_within(token, 15) <= 15
+    base = f"projects/{fresh.project['id']}"
+    left = {page: gitlab("GET", f"{base}/{page}").json() for page in ("variables", "protected_tags", "environments")}
+    assert left == {"variables": [], "protected_tags": [], "environments": []}
+    # GitLab protects the default branch itself; a destroy that took that away would leave less than was found.
+    assert [b["name"] for b in gitlab("GET", f"{base}/protected_branches").json()] == ["main"]
+    with kubernetes() as admin:
+        for kind in ("/api/v1/namespaces", "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"):
+            names = [item["metadata"]["name"] for item in admin.get(kind).json()["items"]]
+            assert not [name for name in names if fresh.tag in name], kind
+
+
+def test_cluster_scope_binds_the_articles_cluster_role_and_leaves_nothing(fresh):
+    fresh.configure({"staging": {}}, scope="cluster")
+    done = fresh.succeed()
+    assert "every namespace" in done.text
+    with kubernetes(fresh.token("staging")) as client:
+        assert client.get("/api/v1/namespaces/kube-system/secrets").status_code == 200
+        assert client.get("/api/v1/nodes").status_code == 403
+    assert fresh.pulumi("destroy", "--yes", "--skip-preview").status == 0
+    with kubernetes() as admin:
+        assert admin.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/gitlab-deploy-role").status_code == 404
+        assert (
+            admin.get("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/gitlab-deploy-binding").status_code == 404
+        )

@@ -1,0 +1,108 @@
+"""What stands in the way of the access stack is said in one line, before anything is written."""
+
+import json
+import os
+
+import pytest
+
+from tests.engine.access_stack import AccessStack, gitlab, kubernetes, new_project
+
+
+@pytest.fixture
+def stack(tmp_path):
+    stack = AccessStack(tmp_path, new_project())
+    stack.configure({"staging": {"branches": ["develop"]}})
+    yield stack
+    stack.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def refusal(stack, **env):
+    """The one line of a run that must fail and leave everything as it is."""
+    done = stack.up(env=env)
+    assert done.status != 0
+    assert "Traceback" not in done.text
+    with kubernetes() as admin:
+        namespace = admin.get(f"/api/v1/namespaces/{stack.namespace('staging')}")
+    assert namespace.status_code == 404 or namespace.json()["metadata"]["labels"].get("foreign") == "yes"
+    assert gitlab("GET", f"projects/{stack.project['id']}/variables").json() == []
+    errors = [line.strip() for line in done.text.splitlines() if line.strip().startswith("error: ")]
+    told = [line for line in errors if "update failed" not in line]
+    assert len(told) == 1, done.text
+    return told[0]
+
+
+def test_a_wrong_gitlab_token(stack):
+    assert "refuses GITLAB_TOKEN (401)" in refusal(stack, GITLAB_TOKEN="glpat-nobody-has-this-one")
+
+
+def test_a_gitlab_token_that_may_only_read(stack):
+    made = gitlab(
+        "POST", f"projects/{stack.project['id']}/access_tokens",
+        name="weak", scopes=["read_api"], access_level=40, expires_at="2027-01-01",
+    )  # fmt: skip
+    assert made.status_code == 201, made.text
+    assert "lacks the scope api" in refusal(stack, GITLAB_TOKEN=made.json()["token"])
+
+
+def test_a_gitlab_token_whose_role_is_too_low(stack):
+    made = gitlab(
+        "POST", f"projects/{stack.project['id']}/access_tokens",
+        name="low", scopes=["api"], access_level=30, expires_at="2027-01-01",
+    )  # fmt: skip
+    assert made.status_code == 201, made.text
+    assert "too low (access level 30)" in refusal(stack, GITLAB_TOKEN=made.json()["token"])
+
+
+def test_an_unreachable_gitlab(stack):
+    assert "127.0.0.1:9 does not answer" in refusal(stack, GITLAB_BASE_URL="https://127.0.0.1:9/api/v4/")
+
+
+def test_an_unreachable_cluster(stack, tmp_path):
+    path = tmp_path / "nowhere.kubeconfig"
+    config = {
+        "apiVersion": "v1", "kind": "Config", "current-context": "a", "users": [{"name": "a", "user": {"token": "x"}}],
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    }  # fmt: skip
+    path.write_text(json.dumps(config))
+    assert "127.0.0.1:9 does not answer" in refusal(stack, KUBECONFIG=str(path))
+
+
+def test_an_identity_that_is_no_administrator_is_told_what_it_lacks(stack, tmp_path):
+    other = AccessStack(tmp_path / "other", new_project()) if (tmp_path / "other").mkdir() is None else None
+    other.configure({"staging": {}})
+    other.succeed()
+    try:
+        path = tmp_path / "deploy.kubeconfig"
+        path.write_text(other.variables("staging")["KUBECONFIG_FILE"]["value"])
+        text = refusal(stack, KUBECONFIG=str(path))
+        assert "create namespaces" in text
+        assert "create serviceaccounts/token" in text
+    finally:
+        other.pulumi("destroy", "--yes", "--skip-preview")
+
+
+def test_a_namespace_that_belongs_to_someone_else_is_not_taken_over(stack):
+    name = stack.namespace("staging")
+    with kubernetes() as admin:
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"foreign": "yes"}}}
+        assert admin.post("/api/v1/namespaces", json=body).status_code == 201
+        try:
+            text = refusal(stack)
+            assert f"Namespace {name} exists and isn't Slipway's" in text
+            assert f"kubectl label namespace {name}" in text
+        finally:
+            admin.delete(f"/api/v1/namespaces/{name}")
+
+
+def test_a_variable_that_someone_made_by_hand_is_not_overwritten(stack):
+    page = f"projects/{stack.project['id']}/variables"
+    assert gitlab("POST", page, key="KUBE_TOKEN", value="by-hand-1", environment_scope="staging").status_code == 201
+    done = stack.up()
+    assert done.status != 0
+    assert "variable KUBE_TOKEN (scope staging) exists" in done.text
+    assert [v["value"] for v in gitlab("GET", page).json()] == ["by-hand-1"]
+
+
+def test_the_token_of_gitlab_is_in_no_refusal(stack):
+    assert os.environ["GITLAB_TOKEN"] not in stack.up(env={"GITLAB_BASE_URL": "https://127.0.0.1:9/api/v4/"}).text
