@@ -96,7 +96,7 @@ class Load:
         prefix: Sequence[str] = (),
     ) -> None:
         self._command = [*prefix, str(binary()), "--url", url, "--rate", f"{rate:g}", "--duration", f"{duration}s"]
-        self._command += ["--timeout", f"{timeout}s", "--until-stdin-closes", *(["--live"] if live else [])]
+        self._command += ["--timeout", f"{timeout}s", "--piped", *(["--live"] if live else [])]
         self._longest_end = timeout + 10
         self._stderr = None if live else subprocess.PIPE
         self._process: subprocess.Popen[str] | None = None
@@ -105,6 +105,9 @@ class Load:
     def __enter__(self) -> Load:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(self._command, stdin=pipe, stdout=pipe, stderr=self._stderr, text=True)
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        if not self._process.stdout.readline():  # "began": else the block could be over before the first request
+            self._end()
         return self
 
     def __exit__(

@@ -40,10 +40,10 @@ func run(arguments []string) error {
 	rate := flags.Float64("rate", 600, "new connections a second")
 	duration := flags.Duration("duration", 30*time.Second, "ends by itself after this, at most 30m")
 	timeout := flags.Duration("timeout", 2*time.Second, "for one request, from connect to the end of its answer")
-	workers := flags.Int("workers", 0, "most requests open at once (default: rate × timeout, so that an outage doesn't slow it down)")
+	workers := flags.Int("workers", 0, "most requests open at once (default: 2 × rate × timeout, so that an outage doesn't slow it down)")
 	live := flags.Bool("live", false, "one line a second to stderr")
 	out := flags.String("out", "", "file for the JSON result (default: stdout)")
-	untilEOF := flags.Bool("until-stdin-closes", false, "end also when stdin closes, so that it never outlives its parent")
+	piped := flags.Bool("piped", false, "for a parent process: says \"began\" on stdout, and ends when stdin closes, so never outlives it")
 	if err := flags.Parse(arguments); err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func run(arguments []string) error {
 		return fmt.Errorf("--workers %d: must be between 1 and %d, or 0 for the default", *workers, mostOpen)
 	}
 	if *workers == 0 {
-		*workers = min(mostOpen, int(math.Ceil(*rate*timeout.Seconds()))+1)
+		*workers = min(mostOpen, int(math.Ceil(2**rate*timeout.Seconds()))+1)
 	}
 	target, err := parseTarget(*address, *timeout)
 	if err != nil {
@@ -74,7 +74,7 @@ func run(arguments []string) error {
 	go func() {
 		signals := make(chan os.Signal, 1)
 		signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
-		if *untilEOF {
+		if *piped {
 			go func() {
 				_, _ = io.Copy(io.Discard, os.Stdin)
 				signals <- syscall.SIGTERM
@@ -89,6 +89,9 @@ func run(arguments []string) error {
 	ended := make(chan struct{})
 	if *live {
 		go tally.report(ended)
+	}
+	if *piped {
+		fmt.Println("began")
 	}
 	generate(target, tally, *rate, *duration, *workers, stop)
 	close(ended)
