@@ -10,12 +10,16 @@ def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -
     - Upsert: a run killed after a create finds the object there; the next run takes it over and goes on. What isn't
       ours is refused before (release/observe.py).
     - Patch force: a field that somebody set by kubectl is taken back, instead of a conflict that stops the run.
+    - Cluster identifier: without it a kubeconfig whose server or CA differs from the last run's replaces the provider
+      and with it every object: created, then deleted (measured: "4 replaced", and nothing left). Moving a stack to
+      another cluster is seen by observing: what isn't there is made.
     - Client settings: with the defaults 100 workloads took 14.7 s (facts.md).
     """
     return k8s.Provider(
         name,
         upsert_existing_objects=True,
         enable_patch_force=True,
+        cluster_identifier="slipway",
         kube_client_settings=k8s.KubeClientSettingsArgs(qps=200, burst=400),
         opts=opts,
     )

@@ -16,6 +16,7 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
+from components.remade import remade_when_gone
 from release import ledger, rollout
 from release.model import Phase
 from release.prepare import Prepared, declared
@@ -32,8 +33,6 @@ class RollingArgs:
 
     prepared: Prepared
     client: Client
-    absent: str
-    """Annotation value for an object that is not in the cluster: new for each run (release/prepare.py)."""
 
 
 class Rolling(pulumi.ComponentResource):
@@ -48,21 +47,21 @@ class Rolling(pulumi.ComponentResource):
         world = prepared.world
         pulumi.log.info(f"{name}: {prepared.plan.phase}: {prepared.plan.why}", self)
 
-        wanted = declared(_with_provenance(prepared), world.live("Deployment"), args.absent)
+        wanted = declared(_with_provenance(prepared), world.live("Deployment"))
         self.deployment = k8s.apps.v1.Deployment(
             f"{name}-deployment",
             **wanted,
-            opts=pulumi.ResourceOptions(parent=self, hooks=_handover(name, args)),
+            opts=remade_when_gone(parent=self, hooks=_handover(name, args)),
         )
         gate = pulumi.ResourceHook(f"{name}-gate", _gate(args))
         commit = {"metadata": subject.metadata("-releases", {"slipway.dev/release": prepared.plan.release.id})}
         # A run that has something to wait for must touch the ledger, or its gate would not be asked.
-        commit = declared(commit, world.live("ConfigMap"), args.absent, always=prepared.waits)
+        commit = declared(commit, world.live("ConfigMap"), always=prepared.waits)
         metadata: Any = commit["metadata"]
         record = k8s.core.v1.ConfigMap(
             f"{name}-ledger",
             metadata=metadata,
-            opts=pulumi.ResourceOptions(
+            opts=remade_when_gone(
                 parent=self,
                 depends_on=[self.deployment],
                 hooks=pulumi.ResourceHookBinding(before_create=[gate], before_update=[gate]),

@@ -1,7 +1,5 @@
 """One workload of an environment: what surrounds its release, whatever the strategy."""
 
-import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +7,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 from lightkube import Client
 
+from components.remade import remade_when_gone
 from components.rolling import Rolling, RollingArgs
 from release import manifests
-from release.prepare import Prepared, declared
+from release.prepare import HeldSecret, Prepared, declared
 
 
 @dataclass
@@ -30,13 +29,12 @@ class Workload(pulumi.ComponentResource):
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Workload", name, None, opts)
         prepared, subject = args.prepared, args.prepared.subject
-        child = pulumi.ResourceOptions(parent=self)
-        absent = f"absent-{int(time.time())}"
 
         def live_or_new(manifest: dict[str, Any], kind: str) -> dict[str, Any]:
-            return declared(manifest, prepared.world.live(kind), absent)
+            return declared(manifest, prepared.world.live(kind))
 
-        secrets = [_secret(name, key, data, prepared, self) for key, data in prepared.secrets.items()]
+        secrets = [_secret(name, key, held, prepared, self) for key, held in prepared.secrets.items()]
+        child = remade_when_gone(parent=self)
         k8s.core.v1.Service(f"{name}-service", **live_or_new(manifests.service(subject), "Service"), opts=child)
         if budget := manifests.disruption_budget(subject):
             k8s.policy.v1.PodDisruptionBudget(
@@ -48,14 +46,14 @@ class Workload(pulumi.ComponentResource):
             k8s.networking.v1.NetworkPolicy(f"{name}-policy", **live_or_new(policy, "NetworkPolicy"), opts=child)
         rolling = Rolling(
             name,
-            RollingArgs(prepared=prepared, client=args.client, absent=absent),
+            RollingArgs(prepared=prepared, client=args.client),
             pulumi.ResourceOptions(parent=self, depends_on=secrets),
         )
         if scaler := manifests.autoscaler(subject):
             k8s.autoscaling.v2.HorizontalPodAutoscaler(
                 f"{name}-autoscaler",
                 **live_or_new(scaler, "HorizontalPodAutoscaler"),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[rolling.deployment]),
+                opts=remade_when_gone(parent=self, depends_on=[rolling.deployment]),
             )
         self.summary: dict[str, pulumi.Input[str]] = {
             "release": prepared.plan.release.id,
@@ -66,15 +64,16 @@ class Workload(pulumi.ComponentResource):
 
 
 def _secret(
-    name: str, key: str, data: Mapping[str, str] | None, prepared: Prepared, parent: pulumi.Resource
+    name: str, key: str, held: HeldSecret, prepared: Prepared, parent: pulumi.Resource
 ) -> k8s.core.v1.Secret:
     """The immutable Secret of one content. One that may not be read (preview identity) is left as it is."""
     subject = prepared.subject
+    wanted = {"metadata": {**subject.metadata(), "name": key}}
     return k8s.core.v1.Secret(
         f"{name}-{key.removeprefix(subject.name + '-')}",
-        metadata={"name": key, "namespace": subject.namespace, "labels": subject.labels},
+        **declared(wanted, held.live),
         immutable=True,
         type="Opaque",
-        data=pulumi.Output.secret(dict(data or {})),
-        opts=pulumi.ResourceOptions(parent=parent, ignore_changes=None if data is not None else ["data"]),
+        data=pulumi.Output.secret(dict(held.data or {})),
+        opts=remade_when_gone(parent=parent, ignore_changes=None if held.data is not None else ["data", "metadata"]),
     )

@@ -42,7 +42,7 @@ def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
             answer = client.head(url, headers={"Accept": ACCEPT})
             if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
                 token = _bearer(client, answer.headers["www-authenticate"])
-                client.auth = None
+                client.auth = httpx2.Auth()  # the login was for the token service
                 answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
     except httpx2.HTTPError as error:
         raise ImageUnresolved(f"image {image}: registry {host} does not answer ({error}): check its name and the network") from None

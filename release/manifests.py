@@ -7,6 +7,10 @@ from typing import Any
 from release.model import Manifest
 from settings import Environment, Probe, Workload
 
+FIELD_MANAGER = {"pulumi.com/patchFieldManager": "slipway"}
+"""The provider's own name for its changes is random and kept in the state: with the state lost, the next change would
+conflict with the last one, and fields that are dropped would stay for ever (measured on 4.32)."""
+
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """The provider does not wait: a Service would cost a fixed 10 s, a Deployment hides why it does not come up. We wait."""
 
@@ -45,7 +49,7 @@ class Subject:
             "name": f"{self.name}{suffix}",
             "namespace": self.namespace,
             "labels": self.labels,
-            "annotations": {**self.workload.annotations, **(annotations or {})},
+            "annotations": {**self.workload.annotations, **FIELD_MANAGER, **(annotations or {})},
         }
 
 

@@ -104,6 +104,17 @@ class Observed:
     ledger: tuple[Record, ...] = ()
     """Oldest first."""
 
+    def live_image(self) -> str | None:
+        """The image that the live release stands for.
+
+        Where the release is on the ledger its record counts: an image that somebody set by kubectl leaves the label as
+        it was, and is drift. Where it isn't, the release is still under way, and the template is all there is.
+        """
+        if self.track is None:
+            return None
+        recorded = {record.release.id: record.release for record in self.ledger}
+        return recorded.get(self.track.release or "", Release.of(self.track.template)).image
+
     def healthy(self) -> tuple[Record, ...]:
         """The ledger's Healthy records, newest first, one per release."""
         seen: dict[str, Record] = {}

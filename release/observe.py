@@ -70,15 +70,14 @@ def track(live: Manifest | None) -> Track | None:
     )
 
 
-def held_secret(client: Client, namespace: str, name: str) -> Mapping[str, str] | None:
-    """The data (base64) of a Secret that a release refers to; None where it is gone or may not be read."""
+def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
+    """A Secret that a release refers to, and whether this identity may read it; None where it is gone."""
     try:
-        live = read(client, Secret, name, namespace)
+        return read(client, Secret, name, namespace), True
     except ApiError as error:
         if error.status.code == 403:  # the preview identity: it sees that the Secret stays, not what is in it
-            return None
+            return None, False
         raise
-    return live.get("data", {}) if live is not None else None
 
 
 def read(client: Client, resource: Any, name: str, namespace: str) -> Manifest | None:

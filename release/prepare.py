@@ -2,7 +2,8 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from lightkube import Client
@@ -18,6 +19,15 @@ from settings import Action, Run
 
 
 @dataclass(frozen=True)
+class HeldSecret:
+    """A Secret that must be there after this run."""
+
+    data: Mapping[str, str] | None = field(repr=False)
+    """Base64 values; None where this identity may not read them: then it stays as it is."""
+    live: Manifest | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Prepared:
     """A workload with all that its resources are made of."""
 
@@ -25,8 +35,8 @@ class Prepared:
     world: World
     plan: Plan
     deployment: Manifest
-    secrets: Mapping[str, Mapping[str, str] | None]
-    """The Secrets that releases on the ledger need, by name; None where this identity may not read the content."""
+    secrets: Mapping[str, HeldSecret]
+    """The Secrets that the release, and those it may be rolled back to, need; by name."""
     provenance: Mapping[str, str]
 
     @property
@@ -96,8 +106,7 @@ def _wanted_image(
     warn: Callable[[str], None],
 ) -> str:
     """The image to run: SLIPWAY_IMAGE, else what is live, else the settings' first image; as a digest."""
-    track = world.observed.track
-    live = Release.of(track.template).image if track else None
+    live = world.observed.live_image()
     wanted = run.images.get(subject.name) or subject.workload.image or live
     if wanted is None:
         raise UserError(
@@ -124,21 +133,19 @@ def _held(
     *,
     exists: bool,
     preview: bool,
-) -> Mapping[str, Mapping[str, str] | None]:
+) -> Mapping[str, HeldSecret]:
     """The Secrets that must be there after this run: of the release, of the live one, of those on the ledger."""
     needed = set(target.secrets)
     if world.observed.track:
         needed |= Release.of(world.observed.track.template).secrets
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
         needed |= record.release.secrets
-    held: dict[str, Mapping[str, str] | None] = {}
+    held: dict[str, HeldSecret] = {}
     for name in sorted(needed):
-        if secret and name == secret.name and secret.data is not None:
-            held[name] = secret.data
-            continue
-        found = held_secret(client, subject.namespace, name) if exists else None
-        if found is not None or preview:
-            held[name] = found
+        live, readable = held_secret(client, subject.namespace, name) if exists else (None, True)
+        known = secret.data if secret and name == secret.name else (live or {}).get("data")
+        if known is not None or not readable or preview:
+            held[name] = HeldSecret(known, live)
         elif name in target.secrets:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is gone "
@@ -147,30 +154,32 @@ def _held(
     return held
 
 
-def declared(
-    wanted: dict[str, Any], live: Manifest | None, absent: str, *, always: bool = False
-) -> dict[str, Any]:
-    """The manifest with the annotation that makes the engine see what the cluster says.
+CREATED = "slipway.dev/created"
+"""When the object was made; a change of it replaces the object: so one that was deleted by hand is made again."""
+OBSERVED = "slipway.dev/observed"
+"""resourceVersion of the live object that this one was to mend; a change of it updates the object."""
+
+
+def declared(wanted: dict[str, Any], live: Manifest | None, *, always: bool = False) -> dict[str, Any]:
+    """The manifest with the annotations that make the engine see what the cluster says.
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
-    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value.
-    `absent`: what it takes where there is no live object, new for each run. `always`: differ in any case.
+    wanted, OBSERVED takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value.
+    Where there is no live object, CREATED is new. `always`: differ in any case.
     """
-    annotations = wanted["metadata"]["annotations"]
-    if live is None:
-        value: str | None = absent
-    elif always or drift(_comparable(wanted), live):
-        value = live["metadata"]["resourceVersion"]
-    else:
-        value = live["metadata"].get("annotations", {}).get(OBSERVED)
-    observed = {OBSERVED: value} if value else {}
-    return {**wanted, "metadata": {**wanted["metadata"], "annotations": {**annotations, **observed}}}
-
-
-OBSERVED = "slipway.dev/observed"
+    metadata = (live or {}).get("metadata", {})
+    recorded = metadata.get("annotations", {})
+    extra = {CREATED: recorded.get(CREATED) or datetime.now(UTC).isoformat(timespec="milliseconds")}
+    if live and (always or drift(_comparable(wanted), live)):
+        extra[OBSERVED] = metadata["resourceVersion"]
+    elif OBSERVED in recorded:
+        extra[OBSERVED] = recorded[OBSERVED]
+    annotations = {**wanted["metadata"].get("annotations", {}), **extra}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 
 def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Without what never reaches the live object: annotations that speak to the provider."""
-    annotations = {k: v for k, v in wanted["metadata"]["annotations"].items() if not k.startswith("pulumi.com/")}
+    """Without the annotations that speak to the provider: whether they reach the live object is its affair."""
+    metadata = wanted["metadata"]
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if not k.startswith("pulumi.com/")}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}

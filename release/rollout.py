@@ -14,6 +14,8 @@ from release.model import RELEASE_LABEL, Manifest
 from release.observe import read, track
 
 POLL_SECONDS = 0.2
+STALLED_SECONDS = 5.0
+"""Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
 LOG_LINES = 5
 
 
@@ -38,35 +40,44 @@ def wait(
     controller's own condition is not asked, it may be left from an earlier try. `tell` gets one line each change.
     Raises RolloutFailed with the reason a person needs. An API server that is away for a moment is waited for.
     """
-    best, told, until, trouble = -1, "", clock() + deadline, ""
+    best, line, reason = -1.0, "", ""
+    until, stalled = clock() + deadline, clock() + STALLED_SECONDS
     while True:
-        try:
-            live = read(client, Deployment, name, namespace)
-            trouble = ""
-        except ApiError as error:
-            if error.status.code in (401, 403):
-                raise
-            live, trouble = None, f"the API server answers: {error}"
-        except httpx2.TransportError as error:
-            live, trouble = None, f"the API server does not answer: {error}"
+        live, trouble = _look(client, name, namespace)
         state = track(live)
         if state is not None and live is not None:
             if state.complete and state.release == release:
                 return
-            line = f"{state.updated} of {state.wanted} updated, {state.available} available"
+            if line != (line := f"{state.updated} of {state.wanted} updated, {state.available} available"):
+                tell(line)
+            # Old pods that go are a step forward too.
             score = state.updated + state.available - live.get("status", {}).get("replicas", 0) / 1000
             if score > best:
-                best, until = score, clock() + deadline
-            if line != told:
-                tell(line)
-                told = line
-        if clock() > until:
+                best, until, stalled = score, clock() + deadline, clock() + STALLED_SECONDS
+        over = clock() > until
+        if over or clock() > stalled:
+            stalled = clock() + STALLED_SECONDS
             reasons = [trouble] if trouble else list(why(client, name, namespace, release, live or {}))
-            raise RolloutFailed(
-                f"workload {name}: release {release} did not come up within {deadline} s: "
-                + ("; ".join(reasons) or told or f"Deployment {namespace}/{name} is gone")
-            )
+            if over:
+                raise RolloutFailed(
+                    f"workload {name}: release {release} did not come up within {deadline} s: "
+                    + ("; ".join(reasons) or line or f"Deployment {namespace}/{name} is gone")
+                )
+            if reasons and reason != (reason := reasons[0]):
+                tell(reason)
         sleep(POLL_SECONDS)
+
+
+def _look(client: Client, name: str, namespace: str) -> tuple[Manifest | None, str]:
+    """The live Deployment, or what keeps us from seeing it: an API server that restarts is waited for."""
+    try:
+        return read(client, Deployment, name, namespace), ""
+    except ApiError as error:
+        if error.status.code in (401, 403):
+            raise
+        return None, f"the API server answers: {error}"
+    except httpx2.TransportError as error:
+        return None, f"the API server does not answer: {error}"
 
 
 def why(client: Client, name: str, namespace: str, release: str, live: Manifest) -> Iterator[str]:
