@@ -166,7 +166,7 @@ class Access(Model):
     def _apart(self) -> Self:
         mistakes = Mistakes()
         seen: dict[tuple[str, str], str] = {}
-        for key, environment in self.environments.items():
+        for key, environment in sorted(self.environments.items()):  # the engine keeps no order
             for field in ("namespace", "scope"):
                 value = getattr(environment, field)
                 other = seen.setdefault((field, value), key)

@@ -214,8 +214,8 @@ WRONG = [
     _access(
         "one-namespace-twice",
         "environments: {staging: {namespace: web}, production: {namespace: web}}",
-        ".environments.production.namespace",
-        'got "web"; is that of environment staging too',
+        ".environments.staging.namespace",
+        'got "web"; is that of environment production too',
     ),
     _access(
         "one-scope-twice",
