@@ -17,7 +17,12 @@ addr add {NODE_IP}/24 dev node0
 link set node0 up
 route add default dev node0
 """
-SYSCTLS = {"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/disable_ipv6": "1"}
+SYSCTLS = {
+    "net/ipv4/ip_forward": "1",
+    "net/ipv6/conf/all/disable_ipv6": "1",
+    # A port that met a dead pod must not meet it again two minutes later: that would count one loss many times.
+    "net/netfilter/nf_conntrack_tcp_timeout_syn_sent": "10",
+}
 
 
 def create(paths: Paths) -> None:
