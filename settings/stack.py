@@ -67,10 +67,6 @@ class Settings:
     workloads: Mapping[str, Workload] = field(default_factory=dict)
     run: Run = field(default_factory=Run)
 
-    def image(self, workload: str) -> str | None:
-        """The image to release: this run's, else the stack file's; None keeps what is live."""
-        return self.run.images.get(workload) or self.workloads[workload].image
-
 
 def parse(
     blocks: Mapping[str, Any],

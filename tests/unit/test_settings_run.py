@@ -9,10 +9,8 @@ STACK = {"environment": {"name": "a"}, "workloads": {"web": {"image": "web:0"}}}
 TWO = {"environment": {"name": "a"}, "workloads": {"web": {}, "my-api": {"image": "api:0"}}}
 
 
-def test_a_run_with_nothing_said_deploys_what_the_stack_file_says() -> None:
-    settings = parse(STACK, {}, file="f")
-    assert settings.run == Run(Action.DEPLOY, {}, {})
-    assert settings.image("web") == "web:0"
+def test_a_run_with_nothing_said_deploys_what_is_there() -> None:
+    assert parse(STACK, {}, file="f").run == Run(Action.DEPLOY, {}, {})
 
 
 @pytest.mark.parametrize("action", list(Action))
@@ -21,16 +19,18 @@ def test_an_action_is_read(action: Action) -> None:
 
 
 def test_the_image_of_the_run_wins() -> None:
-    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1"}, file="f").image("web") == "web:1"
+    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1"}, file="f").run.images == {"web": "web:1"}
 
 
 def test_a_workload_can_have_an_image_of_its_own() -> None:
     settings = parse(TWO, {"SLIPWAY_IMAGE_MY_API": "api:1"}, file="f")
-    assert (settings.image("my-api"), settings.image("web")) == ("api:1", None)
+    assert settings.run.images == {"my-api": "api:1"}
 
 
 def test_the_narrower_variable_wins() -> None:
-    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1", "SLIPWAY_IMAGE_WEB": "web:2"}, file="f").image("web") == "web:2"
+    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1", "SLIPWAY_IMAGE_WEB": "web:2"}, file="f").run.images == {
+        "web": "web:2"
+    }
 
 
 def test_an_empty_variable_is_unset() -> None:
@@ -38,7 +38,7 @@ def test_an_empty_variable_is_unset() -> None:
 
 
 def test_blanks_around_an_image_are_not_part_of_it() -> None:
-    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1\n"}, file="f").image("web") == "web:1"
+    assert parse(STACK, {"SLIPWAY_IMAGE": "web:1\n"}, file="f").run.images == {"web": "web:1"}
 
 
 def test_the_variables_of_the_sandbox_are_not_taken_for_misspelt_ones() -> None:
