@@ -1,5 +1,7 @@
 """Access as administrator, staging and production as the deploy identity, v2 and a rollback under load, a table."""
 
+import base64
+import json
 import os
 import sys
 import time
@@ -12,13 +14,14 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Service
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from demo.identity import job_environment
 from demo.workspace import CommandFailed, Workspace
 from release.model import RELEASE_LABEL
 from sandbox import images
-from sandbox.load import Load, LoadResult
+from sandbox.load import Load, Result
 
 RATE = 600  # new connections a second
 console = Console()
@@ -34,7 +37,7 @@ class Row:
     image: str
     ready: str
     seconds: float
-    load: LoadResult | None = None
+    load: Result | None = None
 
 
 @contextmanager
@@ -42,7 +45,7 @@ def step(title: str) -> Iterator[Callable[[str], None]]:
     """One step with a spinner that shows what its command says, and its time at the end."""
     began = time.monotonic()
     with console.status(title) as status:
-        yield lambda line: status.update(f"{title}  [dim]{line[:100]}")
+        yield lambda line: status.update(f"{title}  [dim]{escape(line[:100])}")
     console.print(f"[green]✔[/] {title}  [dim]{time.monotonic() - began:.1f} s")
 
 
@@ -57,6 +60,7 @@ def main() -> int:
     with step("image: the sample app as v1 and v2, pushed to the registry"):
         for version, colour in (("v1", "blue"), ("v2", "green")):
             images.push(images.build(version, colour), repository)
+    configure(work, registry)
     with step("access: namespaces, deploy identities, tokens, GitLab variables (pulumi up as administrator)") as tell:
         work.up("access", tell=tell)
     jobs = {environment: job_environment(environment, home) for environment in ("staging", "production")}
@@ -82,6 +86,20 @@ def main() -> int:
     console.print(table(rows))
     look_around(name, address)
     return 0 if all(row.load is None or row.load.failed == 0 for row in rows) else 1
+
+
+def configure(work: Workspace, registry: str) -> None:
+    """What the sandbox needs beyond the stack files: its registry asks for a login."""
+    path = Path(os.environ["DOCKER_CONFIG"]) / "config.json"
+    user, _, password = base64.b64decode(json.loads(path.read_text())["auths"][registry]["auth"]).decode().partition(":")
+    for stack in ("access", "staging", "production"):
+        work.run(["pulumi", "stack", "select", "--create", stack])
+    config = ["pulumi", "config", "set", "--path", "--stack"]
+    work.run([*config, "access", "slipway:access.registry.server", registry])
+    work.run([*config, "access", "slipway:access.registry.username", user])
+    work.run([*config, "access", "slipway:access.registry.password", "--secret"], secret=password)
+    for stack in ("staging", "production"):
+        work.run([*config, stack, "slipway:environment.imagePullSecret", "gitlab-registry"])
 
 
 def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:
@@ -124,5 +142,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except (CommandFailed, images.ImageError) as error:
-        console.print(f"[red]the demo stopped:[/] {error}", markup=True, highlight=False)
+        console.print(f"[red]the demo stopped:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)

@@ -104,7 +104,8 @@ def _why_pod(client: Client, namespace: str, pod: Manifest) -> str | None:
         ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
         if ended and ended.get("exitCode") != 0:
             log = last_log_lines(client, namespace, pod["metadata"]["name"])
-            return f"exits with {ended['exitCode']} ({ended.get('reason')})" + (f", last lines: {log}" if log else "")
+            said = ended.get("message") or (f"last lines: {log}" if log else "")
+            return f"exits with {ended['exitCode']} ({ended.get('reason')})" + (f", {said}" if said else "")
         if waiting and waiting.get("reason") != "ContainerCreating":
             return f"{waiting.get('reason')}: {waiting.get('message', '')}"
         if not status.get("ready") and state.get("running"):

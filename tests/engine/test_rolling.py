@@ -1,0 +1,232 @@
+"""Rolling releases on the real engine and cluster."""
+
+import os
+import re
+import time
+
+import pytest
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import Secret, Service
+from lightkube.resources.policy_v1 import PodDisruptionBudget
+from lightkube.types import PatchType
+
+from release.model import Phase
+from tests.engine.cluster_view import deployment, image, pods, records, release
+from tests.engine.harness import Project, app, stack
+
+SOAK = bool(os.environ.get("SLIPWAY_SOAK"))
+DRAINED = 4.0  # the old pods' preStop is 3 s
+
+
+@pytest.fixture
+def live(project, namespace, images):
+    """A project whose myapp runs v1."""
+    project.configure(stack(namespace, myapp=app(replicas=3)))
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    return project
+
+
+@pytest.mark.parametrize("_round", range(5 if SOAK else 1))
+def test_a_release_and_its_rollback_lose_no_request_and_are_recorded(live, namespace, images, admin, load, _round):
+    first = release(admin, namespace)
+    with load("myapp") as run:
+        live.up(SLIPWAY_IMAGE=images.v2, CI_COMMIT_SHA="c0ffee", GITLAB_USER_LOGIN="ada").expect()
+        second = release(admin, namespace)
+        assert image(admin, namespace) == images.digest("v2")
+        live.up(SLIPWAY_ACTION="rollback").expect()
+        time.sleep(DRAINED)
+    assert run.result.failed == 0, run.result.failures
+    assert set(run.result.versions) == {"v1", "v2"}
+    assert run.result.sent_rate >= 500
+    assert image(admin, namespace) == images.digest("v1")
+    assert release(admin, namespace) == first
+    outcomes = [(record.release.id, record.outcome) for record in records(admin, namespace)]
+    assert outcomes == [(first, Phase.HEALTHY), (second, Phase.HEALTHY), (first, Phase.HEALTHY)]
+    assert records(admin, namespace)[1].provenance == {"commit": "c0ffee", "actor": "ada"}
+
+
+def test_a_run_with_nothing_to_do_changes_nothing_and_keeps_what_is_live(live, namespace, images, admin):
+    before = deployment(admin, namespace)["metadata"]["resourceVersion"]
+    assert set(live.up().expect().changes) == {"same"}
+    assert set(live.up(SLIPWAY_IMAGE=images.v1, CI_COMMIT_SHA="another").expect().changes) == {"same"}
+    assert deployment(admin, namespace)["metadata"]["resourceVersion"] == before
+
+
+def test_a_preview_shows_the_change_and_writes_nothing(live, namespace, images, admin):
+    before = deployment(admin, namespace)["metadata"]["resourceVersion"]
+    shown = live.preview("--diff", SLIPWAY_IMAGE=images.v2).expect()
+    assert images.digest("v2") in shown.output
+    assert shown.changes["update"] == 2
+    assert deployment(admin, namespace)["metadata"]["resourceVersion"] == before
+
+
+BAD = {
+    "crash": (app(replicas=3, progressDeadline="6s"), "crash", r"exits with \d+ .*last lines: "),
+    "never ready": (app(replicas=3, progressDeadline="6s"), "never", "readiness probe fails"),
+    "unschedulable": (
+        app(
+            replicas=3,
+            progressDeadline="6s",
+            resources={"requests": {"cpu": "900", "memory": "16Mi"}, "limits": {"cpu": "900", "memory": "64Mi"}},
+        ),
+        "v2",
+        "unschedulable: .*Insufficient cpu",
+    ),
+    "root": (app(replicas=3, progressDeadline="6s", command=["/nothing-here"]), "v2", "nothing-here"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_a_release_that_does_not_come_up_says_why_and_the_live_one_serves_on(case, live, namespace, images, admin, load):
+    settings, version, reason = BAD[case]
+    first = release(admin, namespace)
+    live.configure(stack(namespace, myapp=settings))
+    with load("myapp") as run:
+        failed = live.up(SLIPWAY_IMAGE=getattr(images, version)).expect(1)
+    assert "Traceback" not in failed.output
+    assert "did not come up within 6 s" in failed.output
+    assert _matches(reason, failed.output), failed.output
+    assert run.result.failed == 0
+    assert set(run.result.versions) == {"v1"}
+    last = records(admin, namespace)[-1]
+    assert (last.outcome, last.release.id) == (Phase.DEGRADED, release(admin, namespace))
+    assert _matches(reason, last.message)
+    live.up(SLIPWAY_ACTION="rollback").expect()
+    assert release(admin, namespace) == first
+    assert records(admin, namespace)[-1].outcome is Phase.HEALTHY
+
+
+def _matches(pattern: str, text: str) -> bool:
+    return re.search(pattern, text) is not None
+
+
+def test_what_somebody_changed_by_hand_is_mended(live, namespace, images, admin):
+    patch = {"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "myapp", "image": images.v3}]}}}}
+    admin.patch(Deployment, "myapp", patch, namespace=namespace, patch_type=PatchType.STRATEGIC)
+    admin.patch(Service, "myapp", {"spec": {"selector": {"someone": "else"}}}, namespace=namespace)
+    admin.delete(PodDisruptionBudget, "myapp", namespace=namespace)
+    live.up().expect()
+    assert image(admin, namespace) == images.digest("v1")
+    assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
+    service = admin.get(Service, "myapp", namespace=namespace)
+    assert service.spec.selector == {"app.kubernetes.io/name": "myapp", "app.kubernetes.io/instance": "myapp"}
+    assert admin.get(PodDisruptionBudget, "myapp", namespace=namespace).spec.maxUnavailable == 1
+    assert set(live.up().expect().changes) == {"same"}
+
+
+def test_a_deployment_deleted_by_hand_is_made_again(live, namespace, images, admin):
+    admin.delete(Deployment, "myapp", namespace=namespace)
+    live.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
+    assert set(live.up().expect().changes) == {"same"}
+
+
+def test_scaling_and_labels_restart_no_pod_and_are_no_release(live, namespace, images, admin):
+    before, first = pods(admin, namespace), release(admin, namespace)
+    live.configure(stack(namespace, myapp=app(replicas=4, labels={"team": "blue"}, annotations={"note": "hello"})))
+    live.up().expect()
+    assert before < pods(admin, namespace)
+    assert release(admin, namespace) == first
+    assert deployment(admin, namespace)["status"]["availableReplicas"] == 4
+    assert len(records(admin, namespace)) == 1
+
+
+def test_an_autoscaler_takes_over_and_hands_back_without_dropping_a_pod(live, namespace, images, admin):
+    before = pods(admin, namespace)
+    live.configure(stack(namespace, myapp=app(replicas=None, autoscaler={"min": 2, "max": 5})))
+    live.up().expect()
+    assert pods(admin, namespace) == before
+    assert "replicas" not in live.resources("Deployment")[0]["inputs"]["spec"]
+    assert admin.get(HorizontalPodAutoscaler, "myapp", namespace=namespace).spec.maxReplicas == 5
+    admin.patch(Deployment.Scale, "myapp", {"spec": {"replicas": 4}}, namespace=namespace)
+    live.up(SLIPWAY_IMAGE=images.v2).expect()
+    assert deployment(admin, namespace)["spec"]["replicas"] == 4
+    live.configure(stack(namespace, myapp=app(replicas=3)))
+    live.up().expect()
+    assert deployment(admin, namespace)["spec"]["replicas"] == 3
+
+
+def test_secret_values_are_kept_for_the_release_that_needs_them(live, namespace, images, admin):
+    live.configure(stack(namespace, myapp=app(secretEnv={"API_KEY": {"fromEnv": "THE_KEY"}})))
+    first = live.up(SLIPWAY_IMAGE=images.v1, THE_KEY="planted-value-one").expect()
+    second = live.up(THE_KEY="planted-value-two").expect()
+    names = [r.release.secrets for r in records(admin, namespace)]
+    assert names[0] == frozenset()
+    assert len(names[1] | names[2]) == 2
+    rolled = live.up(SLIPWAY_ACTION="rollback", THE_KEY="planted-value-two").expect()
+    used = deployment(admin, namespace)["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["secretRef"]["name"]
+    secret = admin.get(Secret, used, namespace=namespace)
+    assert secret.immutable
+    assert secret.data["API_KEY"] == "cGxhbnRlZC12YWx1ZS1vbmU="
+    missing = live.up().expect(1)
+    assert "THE_KEY not in the job's environment" in missing.output
+    for outcome in (first, second, rolled):
+        assert "planted-value" not in outcome.output
+    encoded = (b"planted-value", b"cGxhbnRlZC12YWx1ZS")
+    assert not [path for path, content in live.written() if any(value in content for value in encoded)]
+
+
+def test_a_lost_state_adopts_what_runs_without_restarting_a_pod(live, namespace, images, admin, tmp_path):
+    before = pods(admin, namespace)
+    anew = Project(tmp_path / "anew").configure(stack(namespace, myapp=app(replicas=3)))
+    anew.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert pods(admin, namespace) == before
+    assert set(anew.up().expect().changes) == {"same"}
+    anew.up(SLIPWAY_IMAGE=images.v2).expect()
+    assert image(admin, namespace) == images.digest("v2")
+
+
+def test_an_object_of_somebody_else_is_refused_before_anything_is_written(project, namespace, images, admin):
+    admin.create(Service.from_dict({"metadata": {"name": "myapp", "namespace": namespace}, "spec": {"ports": [{"port": 1}]}}))
+    project.configure(stack(namespace, myapp=app()))
+    refused = project.up(SLIPWAY_IMAGE=images.v1).expect(1)
+    assert f"Service {namespace}/myapp exists and belongs to someone else" in refused.output
+    assert "Traceback" not in refused.output
+    assert pods(admin, namespace) == set()
+
+
+def test_every_optional_object_is_accepted_and_settles(project, namespace, images, admin):
+    everything = app(
+        ingress={"host": "app.example.com", "tlsSecret": "tls", "className": "nginx", "annotations": {"a": "b"}},
+        networkPolicy={"allowFrom": ["default"], "egress": ["default"]},
+        liveness={"path": "/healthz", "period": "10s"},
+        env={"LOG_LEVEL": "info"},
+        podAnnotations={"prometheus.io/scrape": "true"},
+        runAsUser=1000,
+        service={"port": 8080},
+    )
+    project.configure(stack(namespace, web=everything, other_app=app(replicas=1)))
+    project.up(SLIPWAY_IMAGE_WEB=images.v1, SLIPWAY_IMAGE_OTHER_APP=images.v2).expect()
+    assert image(admin, namespace, "web") == images.digest("v1")
+    assert image(admin, namespace, "other-app") == images.digest("v2")
+    assert set(project.up().expect().changes) == {"same"}
+    project.destroy().expect()
+    left = [*admin.list(Deployment, namespace=namespace), *admin.list(Service, namespace=namespace)]
+    assert left == []
+
+
+MOMENTS = 10 if SOAK else 4
+
+
+def test_killed_at_any_moment_the_next_run_finishes_the_release_and_no_request_is_lost(
+    live, namespace, images, admin, load
+):
+    began = time.monotonic()
+    live.up(SLIPWAY_IMAGE=images.v2).expect()
+    whole = time.monotonic() - began
+    wanted = ("v1", "v2")
+    with load("myapp") as run:
+        for moment in range(MOMENTS):
+            version = wanted[moment % 2]
+            killed = live.up_async(SLIPWAY_IMAGE=getattr(images, version))
+            time.sleep(whole * (moment + 0.5) / MOMENTS)
+            killed.kill(engine_only=moment % 2 == 1)
+            live.cancel()
+            live.up(SLIPWAY_IMAGE=getattr(images, version)).expect()
+            assert image(admin, namespace) == images.digest(version)
+            assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
+            assert records(admin, namespace)[-1].release.image == images.digest(version)
+        time.sleep(DRAINED)
+    assert run.result.failed == 0, run.result.failures
+    assert set(live.up().expect().changes) == {"same"}
