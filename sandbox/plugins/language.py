@@ -12,6 +12,7 @@ import runpy
 import sys
 import threading
 import traceback
+from collections.abc import Iterator
 from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 import pulumi
 from pulumi.runtime import reset_options, run_in_stack, set_all_config
 from pulumi.runtime.proto import language_pb2, language_pb2_grpc, plugin_pb2
@@ -42,31 +43,41 @@ class LanguageHost(language_pb2_grpc.LanguageRuntimeServicer):
     def __init__(self, jobs: "queue.Queue[Job]") -> None:
         self._jobs = jobs
 
-    def Handshake(self, request: Any, context: Rpc) -> language_pb2.LanguageHandshakeResponse:
+    def Handshake(
+        self, request: language_pb2.LanguageHandshakeRequest, context: Rpc
+    ) -> language_pb2.LanguageHandshakeResponse:
         return language_pb2.LanguageHandshakeResponse()
 
-    def GetPluginInfo(self, request: Any, context: Rpc) -> plugin_pb2.PluginInfo:
+    def GetPluginInfo(self, request: object, context: Rpc) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=metadata.version("pulumi"))
 
-    def About(self, request: Any, context: Rpc) -> language_pb2.AboutResponse:
+    def About(self, request: language_pb2.AboutRequest, context: Rpc) -> language_pb2.AboutResponse:
         return language_pb2.AboutResponse(executable=sys.executable, version=sys.version.split()[0])
 
-    def GetRequiredPlugins(self, request: Any, context: Rpc) -> language_pb2.GetRequiredPluginsResponse:
+    def GetRequiredPlugins(
+        self, request: language_pb2.GetRequiredPluginsRequest, context: Rpc
+    ) -> language_pb2.GetRequiredPluginsResponse:
         return language_pb2.GetRequiredPluginsResponse()  # all are on PATH
 
-    def GetRequiredPackages(self, request: Any, context: Rpc) -> language_pb2.GetRequiredPackagesResponse:
+    def GetRequiredPackages(
+        self, request: language_pb2.GetRequiredPackagesRequest, context: Rpc
+    ) -> language_pb2.GetRequiredPackagesResponse:
         return language_pb2.GetRequiredPackagesResponse()
 
-    def GetProgramDependencies(self, request: Any, context: Rpc) -> language_pb2.GetProgramDependenciesResponse:
+    def GetProgramDependencies(
+        self, request: language_pb2.GetProgramDependenciesRequest, context: Rpc
+    ) -> language_pb2.GetProgramDependenciesResponse:
         found = sorted((each.name, each.version) for each in metadata.distributions() if each.name)
         return language_pb2.GetProgramDependenciesResponse(
             dependencies=[language_pb2.DependencyInfo(name=name, version=version) for name, version in found]
         )
 
-    def InstallDependencies(self, request: Any, context: Rpc) -> Any:
+    def InstallDependencies(self, request: language_pb2.InstallDependenciesRequest, context: Rpc) -> Iterator[object]:
         yield from ()  # the environment on PATH is the environment
 
-    def RuntimeOptionsPrompts(self, request: Any, context: Rpc) -> language_pb2.RuntimeOptionsResponse:
+    def RuntimeOptionsPrompts(
+        self, request: language_pb2.RuntimeOptionsRequest, context: Rpc
+    ) -> language_pb2.RuntimeOptionsResponse:
         return language_pb2.RuntimeOptionsResponse()
 
     def Run(self, request: language_pb2.RunRequest, context: Rpc) -> language_pb2.RunResponse:

@@ -10,7 +10,7 @@ from concurrent import futures
 from types import FrameType
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped]
 
 _SERVER_OPTIONS = [("grpc.max_receive_message_length", 400 << 20), ("grpc.max_send_message_length", 400 << 20)]
 

@@ -7,7 +7,7 @@ given back as int, since the APIs behind the providers refuse `3600.0`.
 from dataclasses import dataclass
 from typing import Any
 
-from google.protobuf import struct_pb2
+from google.protobuf import struct_pb2  # type: ignore[import-untyped]
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
 _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  # a marker, no secret
@@ -25,7 +25,10 @@ _UNKNOWN_IDS = frozenset(
 )
 _UNKNOWN_ID = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 
-Properties = dict[str, Any]
+Json = Any
+"""A value of any shape that JSON has, here with `Secret` and `UNKNOWN` among its parts."""
+
+Properties = dict[str, Json]
 
 
 class Unknown:
@@ -56,7 +59,7 @@ def from_struct(struct: struct_pb2.Struct) -> Properties:
     return {key: _from_value(value) for key, value in struct.fields.items()}
 
 
-def _from_value(value: struct_pb2.Value) -> Any:
+def _from_value(value: struct_pb2.Value) -> Json:
     match value.WhichOneof("kind"):
         case "string_value":
             return UNKNOWN if value.string_value in _UNKNOWN_IDS else value.string_value
@@ -72,7 +75,7 @@ def _from_value(value: struct_pb2.Value) -> Any:
     return None
 
 
-def _from_object(struct: struct_pb2.Struct) -> Any:
+def _from_object(struct: struct_pb2.Struct) -> Json:
     fields = struct.fields
     signature = fields[_SIGNATURE].string_value if _SIGNATURE in fields else ""
     if signature == _SECRET:
@@ -91,7 +94,7 @@ def to_struct(properties: Properties) -> struct_pb2.Struct:
     return struct
 
 
-def _fill(target: struct_pb2.Value, value: Any) -> None:
+def _fill(target: struct_pb2.Value, value: Json) -> None:
     match value:
         case None:
             target.null_value = struct_pb2.NULL_VALUE
@@ -118,7 +121,7 @@ def _fill(target: struct_pb2.Value, value: Any) -> None:
             raise TypeError(f"no property value: {type(value).__name__}")
 
 
-def plain(value: Any) -> Any:
+def plain(value: Json) -> Json:
     """A deep copy without the marks of secrecy."""
     match value:
         case Secret():
@@ -130,17 +133,17 @@ def plain(value: Any) -> Any:
     return value
 
 
-def has_unknown(value: Any) -> bool:
+def has_unknown(value: Json) -> bool:
     """Whether any part is `UNKNOWN`."""
     return _any(value, Unknown)
 
 
-def has_secret(value: Any) -> bool:
+def has_secret(value: Json) -> bool:
     """Whether any part is a `Secret`."""
     return _any(value, Secret)
 
 
-def _any(value: Any, kind: type) -> bool:
+def _any(value: Json, kind: type) -> bool:
     match value:
         case _ if isinstance(value, kind):
             return True

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from importlib import metadata
 from typing import Any, TypeVar
 
-import grpc
-from google.protobuf import empty_pb2
+import grpc  # type: ignore[import-untyped]
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import (
     engine_pb2,
     engine_pb2_grpc,
@@ -40,7 +40,7 @@ def reported(method: Method) -> Method:
     """Turns an exception into the gRPC error that the engine shows: one message, no traceback of ours."""
 
     @functools.wraps(method)
-    def wrapper(self: Any, request: Any, context: Rpc) -> Any:
+    def wrapper(self: object, request: object, context: Rpc) -> object:
         try:
             return method(self, request, context)
         except PartialError as error:
@@ -50,9 +50,9 @@ def reported(method: Method) -> Method:
             status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
             status.details.add().Pack(message)
             context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(error))  # raises
         except ProviderError as error:
-            context.abort(grpc.StatusCode.UNKNOWN, str(error))
+            return context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
     return wrapper  # type: ignore[return-value]
 
@@ -76,7 +76,7 @@ class Log:
         """Shows in the resource's line while it is worked on."""
         self._send(engine_pb2.INFO, urn, message, ephemeral=True)
 
-    def _send(self, severity: int, urn: str, message: str, *, ephemeral: bool) -> None:
+    def _send(self, severity: "engine_pb2._LogSeverity.ValueType", urn: str, message: str, *, ephemeral: bool) -> None:
         with self._lock:
             if self._stub is None and engine_address():
                 self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address()))
@@ -86,7 +86,7 @@ class Log:
                 self._stub.Log(request, timeout=5)
 
 
-class ProviderDouble(provider_pb2_grpc.ResourceProviderServicer):  # type: ignore[misc]
+class ProviderDouble(provider_pb2_grpc.ResourceProviderServicer):
     """The calls that mean the same for every provider double."""
 
     package = ""
@@ -96,23 +96,25 @@ class ProviderDouble(provider_pb2_grpc.ResourceProviderServicer):  # type: ignor
         self.log = Log()
         self.cancelled = threading.Event()
 
-    def GetPluginInfo(self, request: Any, context: Rpc) -> Any:
+    def GetPluginInfo(self, request: empty_pb2.Empty, context: Rpc) -> plugin_pb2.PluginInfo:
         return plugin_pb2.PluginInfo(version=metadata.version(self.package))
 
-    def Handshake(self, request: Any, context: Rpc) -> Any:
+    def Handshake(
+        self, request: provider_pb2.ProviderHandshakeRequest, context: Rpc
+    ) -> provider_pb2.ProviderHandshakeResponse:
         return provider_pb2.ProviderHandshakeResponse(accept_secrets=True, supports_autonaming_configuration=True)
 
-    def Attach(self, request: Any, context: Rpc) -> Any:
+    def Attach(self, request: plugin_pb2.PluginAttach, context: Rpc) -> empty_pb2.Empty:
         return empty_pb2.Empty()
 
-    def Cancel(self, request: Any, context: Rpc) -> Any:
+    def Cancel(self, request: empty_pb2.Empty, context: Rpc) -> empty_pb2.Empty:
         self.cancelled.set()
         return empty_pb2.Empty()
 
-    def GetMappings(self, request: Any, context: Rpc) -> Any:
+    def GetMappings(self, request: provider_pb2.GetMappingsRequest, context: Rpc) -> provider_pb2.GetMappingsResponse:
         return provider_pb2.GetMappingsResponse()
 
-    def CheckConfig(self, request: Any, context: Rpc) -> Any:
+    def CheckConfig(self, request: provider_pb2.CheckRequest, context: Rpc) -> provider_pb2.CheckResponse:
         return provider_pb2.CheckResponse(inputs=request.news)
 
 

@@ -15,7 +15,7 @@ def start(module: str) -> None:
     own = CHECKOUT / ".venv" / "bin" / "python"
     if importlib.util.find_spec("grpc") is None and own.exists() and "SLIPWAY_PLUGIN_PYTHON" not in os.environ:
         os.environ["SLIPWAY_PLUGIN_PYTHON"] = str(own)  # at most one try, never a loop
-        os.execv(own, [str(own), *sys.argv])
+        os.execv(own, [str(own), *sys.argv])  # noqa: S606  # the same program in another Python
     sys.path[0] = str(CHECKOUT)
     importlib.import_module(module).main()
 

@@ -1,12 +1,15 @@
 """GitLab over HTTP through python-gitlab: paths from properties, refusals as one line, no secret in either."""
 
-from typing import Any
 from urllib.parse import quote
 
 import gitlab
 import requests
 
+from sandbox.plugins.properties import Json
 from sandbox.plugins.provider_base import ProviderError
+
+_RETRIES = 3
+"""After 0.1, 0.2 and 0.4 s: a GitLab that is away is told soon."""
 
 
 class Refused(ProviderError):
@@ -25,15 +28,15 @@ class Api:
             url.rstrip("/").removesuffix("/api/v4"),
             private_token=token,
             ssl_verify=verify,
-            timeout=60,
-            retry_transient_errors=True,
+            timeout=30,
+            retry_transient_errors=True,  # a 502 while GitLab restarts
         )
 
-    def call(self, verb: str, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:  # noqa: ANN401
+    def call(self, verb: str, path: str, body: dict[str, Json] | None = None, **query: Json) -> Json:
         """One request; the answer's JSON."""
         where = f"{verb.upper()} {self._gitlab.api_url}{path}"
         try:
-            answer = self._gitlab.http_request(verb, path, post_data=body, query_data=query)
+            answer = self._gitlab.http_request(verb, path, post_data=body, query_data=query, max_retries=_RETRIES)
         except gitlab.GitlabError as error:
             detail = _flat(error.error_message)
             raise Refused(error.response_code, f"{where}: {_code(error)}{{message: {detail}}}") from None
@@ -42,7 +45,7 @@ class Api:
         return answer.json() if answer.content else {}
 
 
-def path(template: str, values: dict[str, Any]) -> str:
+def path(template: str, values: dict[str, Json]) -> str:
     """The template with properties in its braces, escaped: a project's path, a branch's slash."""
     filled = template
     for key, value in values.items():
@@ -54,7 +57,7 @@ def _code(error: gitlab.GitlabError) -> str:
     return f"{error.response_code} " if error.response_code else ""
 
 
-def _flat(message: Any) -> str:  # noqa: ANN401
+def _flat(message: Json) -> str:
     """GitLab's message, of whatever shape, on one line: `{message: {key: [has already been taken]}}`."""
     match message:
         case dict():

@@ -2,14 +2,14 @@
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2
 
 from sandbox.plugins.gitlab.resources import ACCESS_LEVELS, RESOURCES, Field, ResourceType
 from sandbox.plugins.lifecycle import Rpc
-from sandbox.plugins.properties import UNKNOWN, Properties, Secret, from_struct, has_secret, plain, to_struct
+from sandbox.plugins.properties import UNKNOWN, Json, Properties, Secret, from_struct, has_secret, plain, to_struct
 from sandbox.plugins.provider_base import ProviderDouble, ProviderError, reported, serve_provider
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _STOP_SECONDS = 60
 _MASKING_RULES = "https://docs.gitlab.com/ci/variables/#mask-a-cicd-variable"
-Values = dict[str, Any]
+Values = dict[str, Json]
 
 
 class GitlabProvider(ProviderDouble):
@@ -30,14 +30,14 @@ class GitlabProvider(ProviderDouble):
         self._api: Api | None = None
 
     @reported
-    def DiffConfig(self, request: Any, context: Rpc) -> Any:
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Rpc) -> provider_pb2.DiffResponse:
         old, new = plain(from_struct(request.olds)), plain(from_struct(request.news))
         changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key) and key != "version")
         some = provider_pb2.DiffResponse.DIFF_SOME if changed else provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(changes=some, diffs=changed)
 
     @reported
-    def Configure(self, request: Any, context: Rpc) -> Any:
+    def Configure(self, request: provider_pb2.ConfigureRequest, context: Rpc) -> provider_pb2.ConfigureResponse:
         def setting(key: str, variable: str = "", default: str = "") -> str:
             given = request.variables.get(f"gitlab:config:{key}", "")
             return given or (os.environ.get(variable, "") if variable else "") or default
@@ -59,7 +59,7 @@ class GitlabProvider(ProviderDouble):
         )
 
     @reported
-    def Check(self, request: Any, context: Rpc) -> Any:
+    def Check(self, request: provider_pb2.CheckRequest, context: Rpc) -> provider_pb2.CheckResponse:
         type_ = _type(request.urn)
         inputs = {key: value for key, value in from_struct(request.news).items() if value is not None}
         failures = []
@@ -80,7 +80,7 @@ class GitlabProvider(ProviderDouble):
         )
 
     @reported
-    def Diff(self, request: Any, context: Rpc) -> Any:
+    def Diff(self, request: provider_pb2.DiffRequest, context: Rpc) -> provider_pb2.DiffResponse:
         type_, new, old = _type(request.urn), plain(from_struct(request.news)), plain(from_struct(request.olds))
         old_inputs, ignored = plain(from_struct(request.old_inputs)), set(request.ignoreChanges)
         kinds, found = provider_pb2.PropertyDiff.Kind, {}
@@ -103,7 +103,7 @@ class GitlabProvider(ProviderDouble):
         )
 
     @reported
-    def Create(self, request: Any, context: Rpc) -> Any:
+    def Create(self, request: provider_pb2.CreateRequest, context: Rpc) -> provider_pb2.CreateResponse:
         type_, given = _type(request.urn), from_struct(request.properties)
         if request.preview:
             planned = given | dict.fromkeys(type_.computed, UNKNOWN)
@@ -119,13 +119,13 @@ class GitlabProvider(ProviderDouble):
         body = _body(type_, inputs)
         collection = path(type_.collection, inputs)
         try:
-            return self._call("post", collection, inputs, body)
+            return dict(self._call("post", collection, inputs, body))
         except Refused as error:
             if error.code != 409 or not self._is_default_branch(inputs):
                 raise
         # GitLab protects a project's default branch by itself: that protection is taken over
         self._call("delete", path(type_.item, inputs), inputs)
-        return self._call("post", collection, inputs, body)
+        return dict(self._call("post", collection, inputs, body))
 
     def _is_default_branch(self, inputs: Values) -> bool:
         from sandbox.plugins.gitlab.api import path  # noqa: PLC0415
@@ -136,7 +136,7 @@ class GitlabProvider(ProviderDouble):
         return bool(project.get("default_branch") == inputs["branch"])
 
     @reported
-    def Update(self, request: Any, context: Rpc) -> Any:
+    def Update(self, request: provider_pb2.UpdateRequest, context: Rpc) -> provider_pb2.UpdateResponse:
         from sandbox.plugins.gitlab.api import path  # noqa: PLC0415
 
         type_, given, old = _type(request.urn), from_struct(request.news), from_struct(request.olds)
@@ -166,7 +166,7 @@ class GitlabProvider(ProviderDouble):
                 body[key] = gone + (body.get(key) or [])
 
     @reported
-    def Delete(self, request: Any, context: Rpc) -> Any:
+    def Delete(self, request: provider_pb2.DeleteRequest, context: Rpc) -> empty_pb2.Empty:
         from sandbox.plugins.gitlab.api import Refused, path  # noqa: PLC0415
 
         type_, old = _type(request.urn), plain(from_struct(request.properties))
@@ -189,7 +189,7 @@ class GitlabProvider(ProviderDouble):
                 raise ProviderError(f"the environment {old.get('name')} did not stop within {_STOP_SECONDS} s")
 
     @reported
-    def Read(self, request: Any, context: Rpc) -> Any:
+    def Read(self, request: provider_pb2.ReadRequest, context: Rpc) -> provider_pb2.ReadResponse:
         from sandbox.plugins.gitlab.api import Refused  # noqa: PLC0415
 
         type_, old, given = _type(request.urn), from_struct(request.properties), from_struct(request.inputs)
@@ -217,7 +217,7 @@ class GitlabProvider(ProviderDouble):
         listed = self._call("get", path(container, place), place).get(key) or []
         return next((each for each in listed if each["key"] == place["key"]), None)
 
-    def _call(self, verb: str, where: str, inputs: Values, body: Values | None = None, **query: Any) -> Any:
+    def _call(self, verb: str, where: str, inputs: Values, body: Values | None = None, **query: Json) -> Json:
         if self._api is None:
             raise ProviderError("the gitlab provider is not configured")
         from sandbox.plugins.gitlab.api import Refused  # noqa: PLC0415
@@ -256,7 +256,7 @@ def _body(type_: ResourceType, inputs: Values, *, updating: bool = False) -> Val
     return body
 
 
-def _to_api(value: Any) -> Any:  # noqa: ANN401
+def _to_api(value: Json) -> Json:
     """Lists of blocks: their keys as the API spells them, their access levels as numbers."""
     if isinstance(value, list):
         return [_to_api(each) for each in value]
@@ -307,7 +307,7 @@ def _state(
     return state
 
 
-def _from_api(known: Field, answer: Values, asked: Any) -> Any:  # noqa: ANN401
+def _from_api(known: Field, answer: Values, asked: Json) -> Json:
     name = known.reads_as or known.api
     if not name or name not in answer or isinstance(asked, list):
         return asked

@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
 
 from sandbox.plugins.kubernetes.kubeconfig import Access
+from sandbox.plugins.properties import Json
 
-Object = dict[str, Any]
+Object = dict[str, Json]
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 120
@@ -62,8 +62,7 @@ class Api:
         self._pool = urllib3.PoolManager(
             maxsize=connections,
             retries=urllib3.Retry(total=2, connect=0, read=2, redirect=0, allowed_methods={"GET"}),
-            **({"ssl_context": _tls(access)} if access.server.startswith("https") else {}),  # type: ignore[arg-type]
-            **({"server_hostname": access.server_name} if access.server_name else {}),  # type: ignore[arg-type]
+            **_tls_options(access),
         )
 
     def call(self, method: str, path: str, body: object = None, *, patch: str = "", **query: str | bool) -> Object:
@@ -86,7 +85,7 @@ class Api:
             content_ = {"message": answer.data.decode(errors="replace").strip()}
         if answer.status >= 400:
             raise ApiError(answer.status, content_)
-        return content_  # type: ignore[no-any-return]
+        return content_
 
     def kind(self, api_version: str, name: str) -> Kind:
         """Looks the kind up, asking the API server once a group version; again for one that was not there."""
@@ -127,6 +126,13 @@ def _private_file(content: bytes) -> Iterator[str]:
         file.write(content)
         file.flush()
         yield file.name
+
+
+def _tls_options(access: Access) -> Json:
+    if not access.server.startswith("https"):
+        return {}
+    name = {"server_hostname": access.server_name, "assert_hostname": access.server_name} if access.server_name else {}
+    return {"ssl_context": _tls(access)} | name
 
 
 def _tls(access: Access) -> ssl.SSLContext:

@@ -3,10 +3,9 @@
 import enum
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sandbox.plugins.kubernetes.immutable import Path
-from sandbox.plugins.properties import UNKNOWN
+from sandbox.plugins.properties import UNKNOWN, Json
 
 Step = str | int
 
@@ -40,7 +39,7 @@ class Difference:
         return text
 
 
-def differences(old: dict[str, Any], new: dict[str, Any], immutable: Iterable[Path] = ()) -> list[Difference]:
+def differences(old: dict[str, Json], new: dict[str, Json], immutable: Iterable[Path] = ()) -> list[Difference]:
     """The differences between what we last applied, as the server holds it, and what is wanted now."""
     patterns = list(immutable)
     found = []
@@ -49,7 +48,7 @@ def differences(old: dict[str, Any], new: dict[str, Any], immutable: Iterable[Pa
     return found
 
 
-def _walk(path: tuple[Step, ...], old: Any, new: Any) -> Iterator[tuple[tuple[Step, ...], Change, Any]]:
+def _walk(path: tuple[Step, ...], old: Json, new: Json) -> Iterator[tuple[tuple[Step, ...], Change, Json]]:
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted(old.keys() | new.keys()):
             if key not in new:
@@ -70,18 +69,18 @@ def _walk(path: tuple[Step, ...], old: Any, new: Any) -> Iterator[tuple[tuple[St
         yield path, Change.UPDATE if new is not None else Change.DELETE, new
 
 
-def _says_nothing(value: Any) -> bool:
+def _says_nothing(value: Json) -> bool:
     """The server drops an empty value that it was given, so its absence there is no difference."""
     return value is None or value in ({}, [], "")
 
 
-def _equal(old: Any, new: Any) -> bool:
+def _equal(old: Json, new: Json) -> bool:
     if isinstance(old, bool) != isinstance(new, bool):
         return False
     return bool(old == new)
 
 
-def _touches(path: tuple[Step, ...], value: Any, pattern: Path) -> bool:
+def _touches(path: tuple[Step, ...], value: Json, pattern: Path) -> bool:
     """Whether a change at this path, to this value, sets a field of the pattern."""
     for step, wanted in zip(path, pattern, strict=False):
         if wanted != step and not (wanted == "[*]" and isinstance(step, int)):
@@ -89,7 +88,7 @@ def _touches(path: tuple[Step, ...], value: Any, pattern: Path) -> bool:
     return _holds(value, pattern[len(path) :])
 
 
-def _holds(value: Any, rest: Path) -> bool:
+def _holds(value: Json, rest: Path) -> bool:
     if not rest:
         return True
     if rest[0] == "[*]":

@@ -2,12 +2,11 @@
 
 import base64
 import binascii
-from typing import Any
 
 from sandbox.plugins.kubernetes.quantity import canonical
-from sandbox.plugins.properties import UNKNOWN, Secret, has_secret
+from sandbox.plugins.properties import UNKNOWN, Json, Secret, has_secret
 
-Object = dict[str, Any]
+Object = dict[str, Json]
 
 AUTONAMED = "pulumi.com/autonamed"
 SKIP_AWAIT = "pulumi.com/skipAwait"
@@ -110,7 +109,7 @@ def _same_base64(value: object) -> object:
         return value  # the API server will say so
 
 
-def _with_canonical_quantities(value: Any) -> Any:
+def _with_canonical_quantities(value: Json) -> Json:
     if isinstance(value, list):
         return [_with_canonical_quantities(each) for each in value]
     if not isinstance(value, dict):
@@ -126,7 +125,7 @@ def _with_canonical_quantities(value: Any) -> Any:
     return result
 
 
-def pruned(live: Any, shape: Any) -> Any:
+def pruned(live: Json, shape: Json) -> Json:
     """What of the live value our inputs speak of: the rest was filled in by the server."""
     if isinstance(live, dict) and isinstance(shape, dict):
         return {key: pruned(value, shape[key]) for key, value in live.items() if key in shape}

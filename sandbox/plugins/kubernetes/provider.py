@@ -5,10 +5,9 @@ says so. Helm, Kustomize, client-side apply and YAML rendering are not in it.
 """
 
 import secrets
-from typing import Any
 
 import urllib3
-from google.protobuf import empty_pb2
+from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import provider_pb2
 
 from sandbox.plugins.kubernetes import writes
@@ -33,12 +32,14 @@ from sandbox.plugins.kubernetes.objects import (
 )
 from sandbox.plugins.kubernetes.provider_config import config_diff
 from sandbox.plugins.kubernetes.settings import ProviderSettings
-from sandbox.plugins.kubernetes.waiting import Unfinished, check_ready
+from sandbox.plugins.kubernetes.waiting import Patience, Unfinished, check_ready
 from sandbox.plugins.lifecycle import Rpc
 from sandbox.plugins.properties import Properties, from_struct, has_unknown, plain, to_struct
 from sandbox.plugins.provider_base import PartialError, ProviderDouble, ProviderError, reported, serve_provider
 
 _INPUTS, _MANAGER, _INITIAL_VERSION = "__inputs", "__fieldManager", "__initialApiVersion"
+
+_Request = provider_pb2.CreateRequest | provider_pb2.UpdateRequest | provider_pb2.DeleteRequest
 
 
 class KubernetesProvider(ProviderDouble):
@@ -54,11 +55,11 @@ class KubernetesProvider(ProviderDouble):
         self.unreachable = "the provider is not configured"
 
     @reported
-    def DiffConfig(self, request: Any, context: Rpc) -> Any:
+    def DiffConfig(self, request: provider_pb2.DiffRequest, context: Rpc) -> provider_pb2.DiffResponse:
         return config_diff(from_struct(request.olds), from_struct(request.news))
 
     @reported
-    def Configure(self, request: Any, context: Rpc) -> Any:
+    def Configure(self, request: provider_pb2.ConfigureRequest, context: Rpc) -> provider_pb2.ConfigureResponse:
         self.settings = ProviderSettings.read(request.variables)
         try:
             access = load(self.settings.kubeconfig, self.settings.context, self.settings.cluster)
@@ -75,7 +76,7 @@ class KubernetesProvider(ProviderDouble):
         )
 
     @reported
-    def Check(self, request: Any, context: Rpc) -> Any:
+    def Check(self, request: provider_pb2.CheckRequest, context: Rpc) -> provider_pb2.CheckResponse:
         if self.api is None and self.settings.skip_update_unreachable:
             self.log.warning(request.urn, "Cluster is unreachable but skipUpdateUnreachable is set, skipping...")
             return provider_pb2.CheckResponse(inputs=request.olds)
@@ -106,7 +107,7 @@ class KubernetesProvider(ProviderDouble):
             return True  # a custom resource before its definition: most have one
 
     @reported
-    def Diff(self, request: Any, context: Rpc) -> Any:
+    def Diff(self, request: provider_pb2.DiffRequest, context: Rpc) -> provider_pb2.DiffResponse:
         new = plain(from_struct(request.news))
         old_inputs, live = _parts(from_struct(request.olds))
         if not has_unknown(new):
@@ -154,7 +155,7 @@ class KubernetesProvider(ProviderDouble):
         )
 
     @reported
-    def Create(self, request: Any, context: Rpc) -> Any:
+    def Create(self, request: provider_pb2.CreateRequest, context: Rpc) -> provider_pb2.CreateResponse:
         given = from_struct(request.properties)
         inputs = plain(given)
         unchanged = provider_pb2.CreateResponse(properties=request.properties)
@@ -174,25 +175,23 @@ class KubernetesProvider(ProviderDouble):
             return unchanged
         except NoSuchKind as error:
             raise ProviderError(
-                f'creation of resource "{request.urn}" with kind {inputs.get("apiVersion")}/{inputs.get("kind")} failed '
-                "because the Kubernetes API server reported that the apiVersion for this resource does not exist. "
-                f"Verify that any required CRDs have been created: {error}"
+                f'creation of resource "{request.urn}" with kind {inputs.get("apiVersion")}/{inputs.get("kind")} '
+                "failed because the Kubernetes API server reported that the apiVersion for this resource does not "
+                f"exist. Verify that any required CRDs have been created: {error}"
             ) from None
         except ApiError as error:
             if request.preview and (error.code == 403 or error.reason == "AlreadyExists" or _no_dry_run(error)):
                 return unchanged
             raise ProviderError(f"{why}{error}") from None
         except (writes.Conflict, urllib3.exceptions.HTTPError) as error:
-            raise ProviderError(
-                f"{why}{_one_line(error) if not isinstance(error, writes.Conflict) else error}"
-            ) from None
+            raise ProviderError(f"{why}{_one_line(error)}") from None
         if request.preview:
             live.pop("status", None)
         state = _state(inputs, live, given, write.manager)
         return provider_pb2.CreateResponse(id="" if request.preview else identity(live), properties=to_struct(state))
 
     @reported
-    def Update(self, request: Any, context: Rpc) -> Any:
+    def Update(self, request: provider_pb2.UpdateRequest, context: Rpc) -> provider_pb2.UpdateResponse:
         given, old_state = from_struct(request.news), from_struct(request.olds)
         inputs = plain(given)
         unchanged = provider_pb2.UpdateResponse(properties=request.news)
@@ -216,32 +215,31 @@ class KubernetesProvider(ProviderDouble):
         except (ApiError, writes.Conflict, Unfinished, urllib3.exceptions.HTTPError) as error:
             if request.preview and isinstance(error, ApiError) and error.code == 403:
                 return unchanged
-            raise self._update_failed(request, error, inputs, given, old_live, manager) from None
+            raise self._update_failed(write, error, given, old_live, request.urn) from None
         return provider_pb2.UpdateResponse(properties=to_struct(_state(inputs, live, given, manager, version)))
 
     def _update_failed(
-        self, request: Any, error: Exception, inputs: Object, given: Properties, old_live: Object, manager: str
+        self, write: writes.Write, error: Exception, given: Properties, old_live: Object, urn: str
     ) -> ProviderError:
         """An object that is still there is recorded as it is; one that is not fails plainly."""
         if isinstance(error, Unfinished):
             live = error.live
         else:
             try:
-                api = self._reachable()
-                live = api.call("GET", api.path_of(old_live))
+                live = write.api.call("GET", write.api.path_of(old_live))
             except (ApiError, NoSuchKind, urllib3.exceptions.HTTPError) as second:
                 return ProviderError(
-                    f'update of resource "{request.urn}" failed: {_one_line(error)}\n'
+                    f'update of resource "{urn}" failed: {_one_line(error)}\n'
                     f"unable to get cluster state: {_one_line(second)}"
                 )
         message = (
             f'the Kubernetes API server reported that "{identity(live)}" failed to fully initialize or become live: '
             f"{error}"
         )
-        return self._partial(message, error, _state(inputs, live, given, manager))
+        return self._partial(message, error, _state(write.inputs, live, given, write.manager))
 
     @reported
-    def Delete(self, request: Any, context: Rpc) -> Any:
+    def Delete(self, request: provider_pb2.DeleteRequest, context: Rpc) -> empty_pb2.Empty:
         state = from_struct(request.properties)
         inputs, live = _parts(state)
         if self.api is None and self.settings.delete_unreachable:
@@ -249,8 +247,8 @@ class KubernetesProvider(ProviderDouble):
             return empty_pb2.Empty()
         if self.api is None:
             raise ProviderError(
-                f"configured Kubernetes cluster is unreachable: {self.unreachable}. If the cluster was deleted, you can "
-                "remove this resource from Pulumi state by rerunning the operation with the "
+                f"configured Kubernetes cluster is unreachable: {self.unreachable}. If the cluster was deleted, you "
+                "can remove this resource from Pulumi state by rerunning the operation with the "
                 'PULUMI_K8S_DELETE_UNREACHABLE environment variable set to "true"'
             )
         write = self._write(request, inputs, str(state.get(_MANAGER, "")))
@@ -265,7 +263,7 @@ class KubernetesProvider(ProviderDouble):
         return empty_pb2.Empty()
 
     @reported
-    def Read(self, request: Any, context: Rpc) -> Any:
+    def Read(self, request: provider_pb2.ReadRequest, context: Rpc) -> provider_pb2.ReadResponse:
         gone = provider_pb2.ReadResponse()
         if self.api is None:
             self.log.warning(request.urn, f"configured Kubernetes cluster is unreachable: {self.unreachable}")
@@ -329,14 +327,12 @@ class KubernetesProvider(ProviderDouble):
             return False
         return True
 
-    def _write(self, request: Any, inputs: Object, manager: str) -> writes.Write:
+    def _write(self, request: _Request, inputs: Object, manager: str) -> writes.Write:
         return writes.Write(
             api=self._reachable(),
             inputs=inputs,
             manager=manager,
-            cancelled=self.cancelled,
-            tell=lambda message: self.log.status(request.urn, message),
-            timeout=request.timeout,
+            patience=Patience(request.timeout, self.cancelled, lambda message: self.log.status(request.urn, message)),
             preview=getattr(request, "preview", False),
             upsert=self.settings.upsert,
             patch_force=self.settings.patch_force,
@@ -377,7 +373,7 @@ def _inputs_of(live: Object) -> Object:
     return found | {"metadata": kept | ({"annotations": marks} if marks else {})}
 
 
-def _name(new: Object, old: Object, request: Any) -> None:
+def _name(new: Object, old: Object, request: provider_pb2.CheckRequest) -> None:
     """Gives an object without a name the one it had, or a new one, and marks it so."""
     if is_annotated(old, AUTONAMED):
         name = name_of(old)

@@ -1,7 +1,6 @@
 """What a change of the provider's own arguments means: another cluster means new resources, anything else does not."""
 
 import json
-from typing import Any
 
 from pulumi.runtime.proto import provider_pb2
 
@@ -12,7 +11,7 @@ _PLACE = ("kubeconfig", "context", "cluster")
 _IDENTIFIER = "clusterIdentifier"
 
 
-def config_diff(old: Properties, new: Properties) -> Any:
+def config_diff(old: Properties, new: Properties) -> provider_pb2.DiffResponse:
     """The engine's answer for `DiffConfig`."""
     old, new = plain(old), plain(new)
     changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))

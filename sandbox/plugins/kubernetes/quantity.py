@@ -6,14 +6,15 @@ suffix that loses nothing.
 
 import re
 from decimal import Decimal
-from typing import Any
+
+from sandbox.plugins.properties import Json
 
 _QUANTITY = re.compile(r"^([+-]?[0-9]*\.?[0-9]*)(n|u|m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?[0-9]+|)$")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 
-def canonical(value: Any) -> Any:
+def canonical(value: Json) -> Json:
     """`1000m` is `1`, `0.5` is `500m`, `1024Mi` is `1Gi`; a number becomes its string; no quantity stays as it is."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return value

@@ -35,6 +35,15 @@ class Progress:
     reasons: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait (seconds; 0: the default), what ends it before, and whom to tell how far it is."""
+
+    timeout: float
+    cancelled: threading.Event
+    tell: Callable[[str], None]
+
+
 Condition = Callable[[Api, Object], Progress]
 
 
@@ -44,14 +53,12 @@ def seconds_allowed(timeout: float, inputs: Object) -> float:
     return timeout or (float(text) if text.isdigit() and int(text) else DEFAULT_SECONDS)
 
 
-def await_ready(
-    api: Api, inputs: Object, live: Object, timeout: float, cancelled: threading.Event, tell: Callable[[str], None]
-) -> Object:
+def await_ready(api: Api, inputs: Object, live: Object, patience: Patience) -> Object:
     """Waits until the live object is ready; gives it as last seen. At once where there is nothing to wait for."""
     condition = condition_for(live)
     if condition is None or is_annotated(inputs, SKIP_AWAIT):
         return live
-    path, deadline = api.path_of(live), time.monotonic() + seconds_allowed(timeout, inputs)
+    path, deadline = api.path_of(live), time.monotonic() + seconds_allowed(patience.timeout, inputs)
     generation = metadata(live).get("generation", 0)
     pause, told, stable_since = _FIRST_PAUSE, "", 0.0
     while True:
@@ -60,17 +67,17 @@ def await_ready(
             stable_since = (stable_since or time.monotonic()) if progress.done else 0.0
             settle = _SETTLE_SECONDS if condition is _service else 0.0
             if progress.done and time.monotonic() - stable_since >= settle:
-                tell("")
+                patience.tell("")
                 return live
             if progress.status and progress.status != told:
                 told = progress.status
-                tell(told)
-        if cancelled.is_set():
+                patience.tell(told)
+        if patience.cancelled.is_set():
             raise Unfinished(f'Resource operation was cancelled for "{name_of(live)}"', live, progress.reasons)
         if time.monotonic() > deadline:
             reasons = progress.reasons + _pod_errors(api, live)
             raise Unfinished(f"'{name_of(live)}' timed out waiting to be Ready", live, reasons)
-        cancelled.wait(pause)
+        patience.cancelled.wait(pause)
         pause = min(pause * 1.5, _LAST_PAUSE)
         live = api.call("GET", path)
 
@@ -86,11 +93,9 @@ def check_ready(api: Api, inputs: Object, live: Object) -> None:
         raise Unfinished(message, live, progress.reasons + _pod_errors(api, live))
 
 
-def await_gone(
-    api: Api, inputs: Object, path: str, uid: str | None, timeout: float, cancelled: threading.Event
-) -> None:
+def await_gone(api: Api, inputs: Object, path: str, uid: str | None, patience: Patience) -> None:
     """Waits until the object is gone, or another has its name."""
-    deadline, pause = time.monotonic() + seconds_allowed(timeout, inputs), _FIRST_PAUSE
+    deadline, pause = time.monotonic() + seconds_allowed(patience.timeout, inputs), _FIRST_PAUSE
     while True:
         try:
             live = api.call("GET", path)
@@ -100,13 +105,13 @@ def await_gone(
             raise
         if uid and metadata(live).get("uid") != uid:
             return
-        if cancelled.is_set():
+        if patience.cancelled.is_set():
             raise Unfinished(f'Resource operation was cancelled for "{name_of(live)}"', live, [])
         if time.monotonic() > deadline:
             finalizers = ", ".join(metadata(live).get("finalizers") or [])
             reasons = [f"finalizers might be preventing deletion ({finalizers})"]
             raise Unfinished("timed out waiting for the condition", live, reasons)
-        cancelled.wait(pause)
+        patience.cancelled.wait(pause)
         pause = min(pause * 1.5, _LAST_PAUSE)
 
 

@@ -2,10 +2,7 @@
 
 import copy
 import secrets
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sandbox.plugins.kubernetes import waiting
 from sandbox.plugins.kubernetes.api import Api, ApiError, NoSuchKind, Object
@@ -19,6 +16,7 @@ from sandbox.plugins.kubernetes.objects import (
     metadata,
     name_of,
 )
+from sandbox.plugins.properties import Json
 
 _RETRIES = (1, 2, 4, 8, 16)
 """Seconds before each new try of a create whose namespace or kind is not there yet."""
@@ -53,9 +51,7 @@ class Write:
     api: Api
     inputs: Object
     manager: str
-    cancelled: threading.Event
-    tell: Callable[[str], None]
-    timeout: float = 0
+    patience: waiting.Patience
     preview: bool = False
     upsert: bool = False
     patch_force: bool = False
@@ -67,7 +63,7 @@ def create(write: Write) -> Object:
     live = _create(write)
     if write.preview:
         return live
-    return waiting.await_ready(write.api, write.inputs, live, write.timeout, write.cancelled, write.tell)
+    return waiting.await_ready(write.api, write.inputs, live, write.patience)
 
 
 def _create(write: Write) -> Object:
@@ -78,10 +74,10 @@ def _create(write: Write) -> Object:
             missing = isinstance(error, NoSuchKind) or error.code == 404
             if write.preview and isinstance(error, ApiError) and missing and error.about == "namespaces":
                 raise NamespaceMissing from None
-            if not missing or not pause or write.preview or write.cancelled.is_set():
+            if not missing or not pause or write.preview or write.patience.cancelled.is_set():
                 raise
-            write.tell(f"Retry #{attempt}; creation failed: {error}")
-            write.cancelled.wait(pause)
+            write.patience.tell(f"Retry #{attempt}; creation failed: {error}")
+            write.patience.cancelled.wait(pause)
     raise AssertionError("the last try returns or raises")
 
 
@@ -156,7 +152,7 @@ def update(write: Write, old_name: str, ignored: list[str]) -> Object:
         changed = _apply(replace(write, inputs=inputs), force=force)
     if write.preview:
         return changed
-    return waiting.await_ready(write.api, write.inputs, changed, write.timeout, write.cancelled, write.tell)
+    return waiting.await_ready(write.api, write.inputs, changed, write.patience)
 
 
 def _keep_ignored(inputs: Object, live: Object, manager: str, path: list[str]) -> None:
@@ -175,7 +171,7 @@ def _keep_ignored(inputs: Object, live: Object, manager: str, path: list[str]) -
         target[path[-1]] = copy.deepcopy(parent[path[-1]])
 
 
-def _reach(item: Any, path: list[str]) -> Any:
+def _reach(item: Json, path: list[str]) -> Json:
     for step in path:
         item = item.get(step) if isinstance(item, dict) else None
     return item
@@ -207,7 +203,7 @@ def delete(write: Write, live: Object) -> None:
         raise
     if is_annotated(write.inputs, SKIP_AWAIT) and write.inputs.get("kind") in _SKIP_AWAIT_ON_DELETE:
         return
-    waiting.await_gone(write.api, write.inputs, path, metadata(live).get("uid"), write.timeout, write.cancelled)
+    waiting.await_gone(write.api, write.inputs, path, metadata(live).get("uid"), write.patience)
 
 
 __all__ = ["Conflict", "NamespaceMissing", "Write", "create", "delete", "relinquish", "update"]
