@@ -8,7 +8,7 @@ import pulumi_kubernetes as k8s
 
 from access.names import CLUSTER_WIDE
 from access.rights import Rule
-from release.manifests import ownership
+from components.metadata import metadata
 
 
 @dataclass
@@ -32,22 +32,22 @@ class Identity(pulumi.ComponentResource):
         super().__init__("slipway:index:Identity", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
 
-        def metadata(of: str) -> k8s.meta.v1.ObjectMetaArgs:
-            return k8s.meta.v1.ObjectMetaArgs(name=of, namespace=args.namespace, labels=ownership(args.environment))
+        def called(of: str) -> k8s.meta.v1.ObjectMetaArgs:
+            return metadata(of, args.environment, args.namespace)
 
         self.account = k8s.core.v1.ServiceAccount(
             f"{name}-account",
-            metadata=metadata(args.account),
+            metadata=called(args.account),
             automount_service_account_token=False,  # it is for the pipeline, no pod is to get it by accident
             opts=child,
         )
         if args.rules is not None:
             role = k8s.rbac.v1.Role(
-                f"{name}-role", metadata=metadata(f"{args.account}-role"), rules=rbac_rules(args.rules), opts=child
+                f"{name}-role", metadata=called(f"{args.account}-role"), rules=rbac_rules(args.rules), opts=child
             )
             k8s.rbac.v1.RoleBinding(
                 f"{name}-binding",
-                metadata=metadata(f"{args.account}-binding"),
+                metadata=called(f"{args.account}-binding"),
                 subjects=[subject(args.account, args.namespace)],
                 role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": f"{args.account}-role"},
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[role, self.account]),
@@ -69,16 +69,15 @@ class ClusterBinding(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: ClusterBindingArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:ClusterBinding", name, None, opts)
-        labels = ownership(CLUSTER_WIDE)
         role = k8s.rbac.v1.ClusterRole(
             f"{name}-role",
-            metadata={"name": f"{args.account}-role", "labels": labels},
+            metadata=metadata(f"{args.account}-role", CLUSTER_WIDE),
             rules=rbac_rules(args.rules),
             opts=pulumi.ResourceOptions(parent=self),
         )
         k8s.rbac.v1.ClusterRoleBinding(
             f"{name}-binding",
-            metadata={"name": f"{args.account}-binding", "labels": labels},
+            metadata=metadata(f"{args.account}-binding", CLUSTER_WIDE),
             subjects=[subject(args.account, namespace) for namespace in args.namespaces],
             role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{args.account}-role"},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),

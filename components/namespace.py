@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from access.names import LIMITS
-from release.manifests import ownership
+from components.metadata import metadata
 from settings import AccessEnvironment
 
 
@@ -28,24 +28,23 @@ class EnvironmentNamespace(pulumi.ComponentResource):
     def __init__(self, name: str, args: NamespaceArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:EnvironmentNamespace", name, None, opts)
         level, quota = args.settings.pod_security, args.settings.quota
-        labels = ownership(args.environment)
         namespace = k8s.core.v1.Namespace(
             f"{name}-namespace",
-            metadata={
-                "name": args.settings.namespace,
-                "labels": {
-                    **labels,
+            metadata=metadata(
+                args.settings.namespace,
+                args.environment,
+                labels={
                     # What enforce refuses, warn shows to the one who applies, and audit to the one who watches.
                     **{f"pod-security.kubernetes.io/{mode}": level for mode in ("enforce", "warn", "audit")},
                     **{f"pod-security.kubernetes.io/{mode}-version": "latest" for mode in ("enforce", "warn", "audit")},
                 },
-            },
+            ),
             opts=pulumi.ResourceOptions(parent=self),
         )
         self.name = namespace.metadata.apply(lambda metadata: str(metadata.name))
         k8s.core.v1.ResourceQuota(
             f"{name}-quota",
-            metadata={"name": LIMITS, "namespace": self.name, "labels": labels},
+            metadata=metadata(LIMITS, args.environment, self.name),
             spec={"hard": {"limits.cpu": quota.cpu, "limits.memory": quota.memory, "pods": str(quota.pods)}},
             opts=pulumi.ResourceOptions(parent=self),
         )
@@ -53,7 +52,7 @@ class EnvironmentNamespace(pulumi.ComponentResource):
         # error of its own: so a container without limits gets the article's.
         k8s.core.v1.LimitRange(
             f"{name}-limits",
-            metadata={"name": LIMITS, "namespace": self.name, "labels": labels},
+            metadata=metadata(LIMITS, args.environment, self.name),
             spec={
                 "limits": [
                     {

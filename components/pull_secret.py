@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from access.names import PULL_SECRET
-from release.manifests import ownership
+from components.metadata import metadata
 from settings import Registry
 
 
@@ -17,7 +17,7 @@ def pull_secret(
     """A `kubernetes.io/dockerconfigjson` Secret; its content is a secret in the state too."""
     return k8s.core.v1.Secret(
         name,
-        metadata={"name": PULL_SECRET, "namespace": namespace, "labels": ownership(environment)},
+        metadata=metadata(PULL_SECRET, environment, namespace),
         type="kubernetes.io/dockerconfigjson",
         data=pulumi.Output.secret({".dockerconfigjson": _base64(docker_config(registry))}),
         opts=opts,

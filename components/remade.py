@@ -1,17 +1,31 @@
 """What was deleted by hand is made again."""
 
+import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pulumi
+from lightkube import Client
 
-from release.prepare import CREATED
+from release.observe import KINDS
 
 
-def remade_when_gone(**options: Any) -> pulumi.ResourceOptions:
-    """Resource options with which an object that is gone from the cluster is replaced.
+def remade(
+    name: str, client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None
+) -> list[pulumi.ResourceHook]:
+    """The hooks before an update of an object that was not observed; none where it was.
 
-    To the engine it still exists, and an update of what isn't there fails. So the annotation CREATED, new where nothing
-    was observed, asks for a replacement; the delete before it finds nothing and passes.
+    To the engine an object that was deleted by hand still exists, and an update of what isn't there fails. So the
+    object is made just before, by the same server-side apply as the provider's and in its name; the update then finds
+    it as it should be. A replacement instead would delete first: an outage where the observation is old.
     """
-    path = f'metadata.annotations["{CREATED}"]'
-    return pulumi.ResourceOptions(replace_on_changes=[path], delete_before_replace=True, **options)
+    if live is not None:
+        return []
+    resource = KINDS[kind]
+    whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
+
+    async def make(_: pulumi.ResourceHookArgs) -> None:
+        made = resource.from_dict(whole)
+        await asyncio.to_thread(client.apply, made, field_manager="slipway", force=True)
+
+    return [pulumi.ResourceHook(f"{name}-{kind}-made-again".lower(), make)]

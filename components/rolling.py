@@ -16,7 +16,7 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
-from components.remade import remade_when_gone
+from components.remade import remade
 from release import ledger, rollout
 from release.model import Phase
 from release.prepare import Prepared, declared
@@ -48,23 +48,25 @@ class Rolling(pulumi.ComponentResource):
         pulumi.log.info(f"{name}: {prepared.plan.phase}: {prepared.plan.why}", self)
 
         wanted = declared(_with_provenance(prepared), world.live("Deployment"))
+        before = remade(name, args.client, "Deployment", wanted, world.live("Deployment")) + _handover(name, args)
         self.deployment = k8s.apps.v1.Deployment(
             f"{name}-deployment",
             **wanted,
-            opts=remade_when_gone(parent=self, hooks=_handover(name, args)),
+            opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_update=[*before])),
         )
         gate = pulumi.ResourceHook(f"{name}-gate", _gate(args))
         commit = {"metadata": subject.metadata("-releases", {"slipway.dev/release": prepared.plan.release.id})}
         # A run that has something to wait for must touch the ledger, or its gate would not be asked.
         commit = declared(commit, world.live("ConfigMap"), always=prepared.waits)
         metadata: Any = commit["metadata"]
+        made_again = remade(name, args.client, "ConfigMap", commit, world.live("ConfigMap"))
         record = k8s.core.v1.ConfigMap(
             f"{name}-ledger",
             metadata=metadata,
-            opts=remade_when_gone(
+            opts=pulumi.ResourceOptions(
                 parent=self,
                 depends_on=[self.deployment],
-                hooks=pulumi.ResourceHookBinding(before_create=[gate], before_update=[gate]),
+                hooks=pulumi.ResourceHookBinding(before_create=[gate], before_update=[*made_again, gate]),
             ),
         )
         self.phase: pulumi.Output[str] = record.metadata.apply(lambda _: str(Phase.HEALTHY))
@@ -122,7 +124,7 @@ def _gate(args: RollingArgs) -> Hook:
     return gate
 
 
-def _handover(name: str, args: RollingArgs) -> pulumi.ResourceHookBinding | None:
+def _handover(name: str, args: RollingArgs) -> list[pulumi.ResourceHook]:
     """Before an autoscaler takes over: the number of pods gets a second owner.
 
     Server-side apply drops a field that its only owner no longer declares, and a Deployment without `replicas` has one
@@ -131,7 +133,7 @@ def _handover(name: str, args: RollingArgs) -> pulumi.ResourceHookBinding | None
     subject, world = args.prepared.subject, args.prepared.world
     live = world.live("Deployment")
     if not subject.workload.autoscaler or live is None or world.live("HorizontalPodAutoscaler"):
-        return None
+        return []
     own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
 
     async def hold(_: pulumi.ResourceHookArgs) -> None:
@@ -146,4 +148,4 @@ def _handover(name: str, args: RollingArgs) -> pulumi.ResourceHookBinding | None
             force=True,
         )
 
-    return pulumi.ResourceHookBinding(before_update=[pulumi.ResourceHook(f"{name}-handover", hold)])
+    return [pulumi.ResourceHook(f"{name}-handover", hold)]

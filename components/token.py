@@ -10,8 +10,8 @@ from pulumi.dynamic import Resource
 
 from access.generation import Generation
 from access.names import ACCOUNT_LABEL
+from components.metadata import metadata
 from components.token_request import TokenRequestProvider
-from release.manifests import ownership
 
 
 class _Token(Resource, module="slipway", name="Token"):
@@ -49,10 +49,11 @@ class BoundToken(pulumi.ComponentResource):
         generation = args.generation
         secret = k8s.core.v1.Secret(
             f"{name}-anchor",
-            metadata=k8s.meta.v1.ObjectMetaArgs(
-                name=generation.name,
-                namespace=args.namespace,
-                labels={**ownership(args.environment), ACCOUNT_LABEL: generation.account},
+            metadata=metadata(
+                generation.name,
+                args.environment,
+                args.namespace,
+                labels={ACCOUNT_LABEL: generation.account},
                 annotations=generation.annotations,
             ),
             type="Opaque",

@@ -6,7 +6,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from access.names import guard_name
-from release.manifests import ownership
+from components.metadata import metadata
 
 
 @dataclass
@@ -27,11 +27,11 @@ class TokenGuard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TokenGuardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:TokenGuard", name, None, opts)
-        called, labels = guard_name(args.namespace), ownership(args.environment)
+        called = guard_name(args.namespace)
         user = f"system:serviceaccount:{args.namespace}:{args.account}"
         policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
             f"{name}-policy",
-            metadata={"name": called, "labels": labels},
+            metadata=metadata(called, args.environment),
             spec={
                 "failure_policy": "Fail",
                 "match_constraints": {
@@ -52,7 +52,7 @@ class TokenGuard(pulumi.ComponentResource):
         )
         k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
             f"{name}-binding",
-            metadata={"name": called, "labels": labels},
+            metadata=metadata(called, args.environment),
             spec={"policy_name": called, "validation_actions": ["Deny"]},
             opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
         )

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 from lightkube import Client
 
-from components.remade import remade_when_gone
+from components.remade import remade
 from components.rolling import Rolling, RollingArgs
 from release import manifests
 from release.prepare import HeldSecret, Prepared, declared
@@ -30,31 +30,29 @@ class Workload(pulumi.ComponentResource):
         super().__init__("slipway:index:Workload", name, None, opts)
         prepared, subject = args.prepared, args.prepared.subject
 
-        def live_or_new(manifest: dict[str, Any], kind: str) -> dict[str, Any]:
-            return declared(manifest, prepared.world.live(kind))
+        def options(kind: str, manifest: dict[str, Any], **more: Any) -> pulumi.ResourceOptions:
+            made_again = remade(name, args.client, kind, manifest, prepared.world.live(kind))
+            hooks = pulumi.ResourceHookBinding(before_update=[*made_again])
+            return pulumi.ResourceOptions(parent=self, hooks=hooks, **more)
 
-        secrets = [_secret(name, key, held, prepared, self) for key, held in prepared.secrets.items()]
-        child = remade_when_gone(parent=self)
-        k8s.core.v1.Service(f"{name}-service", **live_or_new(manifests.service(subject), "Service"), opts=child)
-        if budget := manifests.disruption_budget(subject):
-            k8s.policy.v1.PodDisruptionBudget(
-                f"{name}-budget", **live_or_new(budget, "PodDisruptionBudget"), opts=child
-            )
-        if ingress := manifests.ingress(subject):
-            k8s.networking.v1.Ingress(f"{name}-ingress", **live_or_new(ingress, "Ingress"), opts=child)
-        if policy := manifests.network_policy(subject):
-            k8s.networking.v1.NetworkPolicy(f"{name}-policy", **live_or_new(policy, "NetworkPolicy"), opts=child)
-        rolling = Rolling(
-            name,
-            RollingArgs(prepared=prepared, client=args.client),
-            pulumi.ResourceOptions(parent=self, depends_on=secrets),
-        )
-        if scaler := manifests.autoscaler(subject):
-            k8s.autoscaling.v2.HorizontalPodAutoscaler(
-                f"{name}-autoscaler",
-                **live_or_new(scaler, "HorizontalPodAutoscaler"),
-                opts=remade_when_gone(parent=self, depends_on=[rolling.deployment]),
-            )
+        def live_or_new(kind: str, manifest: dict[str, Any] | None) -> dict[str, Any]:
+            return declared(manifest, prepared.world.live(kind)) if manifest else {}
+
+        secrets = [_secret(name, key, held, args, self) for key, held in prepared.secrets.items()]
+        service = live_or_new("Service", manifests.service(subject))
+        k8s.core.v1.Service(f"{name}-service", **service, opts=options("Service", service))
+        if budget := live_or_new("PodDisruptionBudget", manifests.disruption_budget(subject)):
+            opts = options("PodDisruptionBudget", budget)
+            k8s.policy.v1.PodDisruptionBudget(f"{name}-budget", **budget, opts=opts)
+        if ingress := live_or_new("Ingress", manifests.ingress(subject)):
+            k8s.networking.v1.Ingress(f"{name}-ingress", **ingress, opts=options("Ingress", ingress))
+        if policy := live_or_new("NetworkPolicy", manifests.network_policy(subject)):
+            k8s.networking.v1.NetworkPolicy(f"{name}-policy", **policy, opts=options("NetworkPolicy", policy))
+        below = pulumi.ResourceOptions(parent=self, depends_on=secrets)
+        rolling = Rolling(name, RollingArgs(prepared=prepared, client=args.client), below)
+        if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject)):
+            opts = options("HorizontalPodAutoscaler", scaler, depends_on=[rolling.deployment])
+            k8s.autoscaling.v2.HorizontalPodAutoscaler(f"{name}-autoscaler", **scaler, opts=opts)
         self.summary: dict[str, pulumi.Input[str]] = {
             "release": prepared.plan.release.id,
             "image": prepared.plan.release.image,
@@ -64,16 +62,22 @@ class Workload(pulumi.ComponentResource):
 
 
 def _secret(
-    name: str, key: str, held: HeldSecret, prepared: Prepared, parent: pulumi.Resource
+    name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource
 ) -> k8s.core.v1.Secret:
     """The immutable Secret of one content. One that may not be read (preview identity) is left as it is."""
-    subject = prepared.subject
-    wanted = {"metadata": {**subject.metadata(), "name": key}}
+    metadata = {**args.prepared.subject.metadata(), "name": key}
+    fixed = {"immutable": True, "type": "Opaque"}
+    wanted = declared({"metadata": metadata, **fixed}, held.live)
+    data = dict(held.data or {})
+    child = f"{name}-{key.removeprefix(args.prepared.subject.name + '-')}"
+    hooks = remade(child, args.client, "Secret", {**wanted, "data": data}, held.live)
     return k8s.core.v1.Secret(
-        f"{name}-{key.removeprefix(subject.name + '-')}",
-        **declared(wanted, held.live),
-        immutable=True,
-        type="Opaque",
-        data=pulumi.Output.secret(dict(held.data or {})),
-        opts=remade_when_gone(parent=parent, ignore_changes=None if held.data is not None else ["data", "metadata"]),
+        child,
+        **wanted,
+        data=pulumi.Output.secret(data),
+        opts=pulumi.ResourceOptions(
+            parent=parent,
+            ignore_changes=None if held.data is not None else ["data", "metadata"],
+            hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
+        ),
     )

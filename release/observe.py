@@ -24,7 +24,9 @@ KINDS: Mapping[str, Any] = {
     "HorizontalPodAutoscaler": HorizontalPodAutoscaler,
     "Ingress": Ingress,
     "NetworkPolicy": NetworkPolicy,
+    "Secret": Secret,
 }
+"""What a workload is made of: one of each, but for Secrets, which are looked up by name (`held_secret`)."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,8 @@ def observe(client: Client, subject: Subject) -> World:
     """Reads the workload's objects; raises UserError for one of our name that isn't ours."""
     objects: dict[str, Manifest] = {}
     for kind, resource in KINDS.items():
+        if kind == "Secret":
+            continue
         name = ledger.name(subject.name) if kind == "ConfigMap" else subject.name
         live = read(client, resource, name, subject.namespace)
         if live is not None:

@@ -154,27 +154,24 @@ def _held(
     return held
 
 
-CREATED = "slipway.dev/created"
-"""When the object was made; a change of it replaces the object: so one that was deleted by hand is made again."""
 OBSERVED = "slipway.dev/observed"
-"""resourceVersion of the live object that this one was to mend; a change of it updates the object."""
+"""What was observed of the object that a run was to mend; a change of it updates the object."""
 
 
 def declared(wanted: dict[str, Any], live: Manifest | None, *, always: bool = False) -> dict[str, Any]:
-    """The manifest with the annotations that make the engine see what the cluster says.
+    """The manifest with the annotation that makes the engine see what the cluster says.
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
-    wanted, OBSERVED takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value.
-    Where there is no live object, CREATED is new. `always`: differ in any case.
+    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value;
+    where there is none, it takes the time. `always`: differ in any case.
     """
-    metadata = (live or {}).get("metadata", {})
-    recorded = metadata.get("annotations", {})
-    extra = {CREATED: recorded.get(CREATED) or datetime.now(UTC).isoformat(timespec="milliseconds")}
-    if live and (always or drift(_comparable(wanted), live)):
-        extra[OBSERVED] = metadata["resourceVersion"]
-    elif OBSERVED in recorded:
-        extra[OBSERVED] = recorded[OBSERVED]
-    annotations = {**wanted["metadata"].get("annotations", {}), **extra}
+    if live is None:
+        value = f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"
+    elif always or drift(_comparable(wanted), live):
+        value = live["metadata"]["resourceVersion"]
+    else:
+        value = live["metadata"].get("annotations", {}).get(OBSERVED)
+    annotations = {**wanted["metadata"].get("annotations", {}), **({OBSERVED: value} if value else {})}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 

@@ -57,11 +57,13 @@ def wait(
         over = clock() > until
         if over or clock() > stalled:
             stalled = clock() + STALLED_SECONDS
+            if live is None and not trouble:
+                raise RolloutFailed(f"workload {name}: Deployment {namespace}/{name} is gone: run again to make it anew")
             reasons = [trouble] if trouble else list(why(client, name, namespace, release, live or {}))
             if over:
                 raise RolloutFailed(
                     f"workload {name}: release {release} did not come up within {deadline} s: "
-                    + ("; ".join(reasons) or line or f"Deployment {namespace}/{name} is gone")
+                    + ("; ".join(reasons) or line)
                 )
             if reasons and reason != (reason := reasons[0]):
                 tell(reason)

@@ -107,6 +107,17 @@ def gitlab(method: str, path: str, **body: Any) -> httpx2.Response:
     return httpx2.request(method, API + path, headers=headers, json=body or None)
 
 
+@contextmanager
+def faulty(**what: Any) -> Iterator[None]:
+    """Lets GitLab answer with a fault while the block runs."""
+    url, headers = API.removesuffix("/api/v4/") + "/sandbox/faults", {"PRIVATE-TOKEN": os.environ["GITLAB_TOKEN"]}
+    assert httpx2.post(url, headers=headers, json=what).status_code == 201
+    try:
+        yield
+    finally:
+        httpx2.delete(url, headers=headers)
+
+
 def new_project() -> dict[str, Any]:
     """A GitLab project that no other test has."""
     answer = gitlab("POST", "projects", name=f"p{uuid.uuid4().hex[:8]}", initialize_with_readme=True)

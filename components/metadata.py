@@ -1,0 +1,24 @@
+"""The metadata of every object of the access stack: whose it is, and under which name we write it."""
+
+from collections.abc import Mapping
+
+import pulumi
+import pulumi_kubernetes as k8s
+
+from release.manifests import FIELD_MANAGER, ownership
+
+
+def metadata(
+    name: str,
+    environment: str,
+    namespace: pulumi.Input[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> k8s.meta.v1.ObjectMetaArgs:
+    """Name, ownership labels, and one field manager: a right that is taken out of a role must go for good."""
+    return k8s.meta.v1.ObjectMetaArgs(
+        name=name,
+        namespace=namespace,
+        labels={**ownership(environment), **(labels or {})},
+        annotations={**FIELD_MANAGER, **(annotations or {})},
+    )
