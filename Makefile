@@ -17,8 +17,8 @@ help:            ## this list
 	@ln -sfn $(VENV) .venv
 
 demo: .venv      ## bring up a real cluster and run the program on it: access, staging, production, v2 under load, rollback
-	@$(PY) -m sandbox up --name demo
-	@$(PY) -m sandbox exec --name demo -- $(PY) -m demo
+	@$(PY) -m sandbox up --name $(NAME)
+	@$(PY) -m sandbox exec --name $(NAME) -- $(PY) -m demo
 
 test: .venv      ## all tests: unit, component, engine (on a sandbox of their own); ends with pytest's summary
 	@$(PY) -m sandbox up --name test

@@ -1,5 +1,6 @@
 """An environment: its workloads, each with its release."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -19,7 +20,7 @@ class EnvironmentArgs:
     """What an Environment is made of."""
 
     settings: EnvironmentSettings
-    workloads: dict[str, WorkloadSettings]
+    workloads: Mapping[str, WorkloadSettings]
     run: Run
 
 
@@ -60,7 +61,7 @@ class Environment(pulumi.ComponentResource):
         self.register_outputs({"workloads": self.summary})
 
 
-def needed_rights(workloads: dict[str, WorkloadSettings], *, preview: bool) -> list[cluster.Right]:
+def needed_rights(workloads: Mapping[str, WorkloadSettings], *, preview: bool) -> list[cluster.Right]:
     """What the identity must be allowed for these workloads; a preview only reads, and no Secrets."""
     kinds = ["deployments.apps", "services", "configmaps"]
     kinds += ["poddisruptionbudgets.policy", "horizontalpodautoscalers.autoscaling"]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
@@ -24,7 +25,7 @@ from sandbox import images
 from sandbox.load import Load, Result
 
 RATE = 600  # new connections a second
-console = Console()
+console = Console(soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -76,14 +77,14 @@ def main() -> int:
     for environment in ("staging", "production"):
         release("v1", environment, SLIPWAY_IMAGE=f"{repository}:v1")
     service = cluster.get(Service, "myapp", namespace="production")
-    address = service.spec.clusterIP if service.spec else ""
+    address = str(service.spec.clusterIP) if service.spec else ""
     for what, variables in (("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}), ("rollback", {"SLIPWAY_ACTION": "rollback"})):
         with Load(f"http://{address}:80/", rate=RATE) as load:
             time.sleep(1)
             release(what, "production", load, **variables)
             time.sleep(4)  # until the last old pod is gone: its preStop is 3 s
         rows[-1] = Row(**{**vars(rows[-1]), "load": load.result})
-    console.print(table(rows))
+    console.print(table(rows), width=max(console.width, 100), soft_wrap=False)
     look_around(name, address)
     return 0 if all(row.load is None or row.load.failed == 0 for row in rows) else 1
 
@@ -108,14 +109,15 @@ def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:
     template = live["spec"]["template"]
     ready = f"{live['status'].get('readyReplicas', 0)}/{live['spec']['replicas']}"
     digest = template["spec"]["containers"][0]["image"].rpartition("@")[2]
-    return Row(what, environment, template["metadata"]["labels"][RELEASE_LABEL], digest[:19], ready, seconds)
+    return Row(what, environment, template["metadata"]["labels"][RELEASE_LABEL], digest.removeprefix("sha256:")[:12], ready, seconds)
 
 
 def table(rows: list[Row]) -> Table:
     """The closing table."""
     closing = Table(title="What happened")
     for column in ("environment", "what", "release", "image digest", "ready", "requests", "failed", "seconds"):
-        closing.add_column(column, justify="right" if column in ("requests", "failed", "seconds") else "left")
+        justify: Literal["left", "right"] = "right" if column in ("requests", "failed", "seconds") else "left"
+        closing.add_column(column, justify=justify, no_wrap=True)
     for row in rows:
         sent, failed = (f"{row.load.sent:,}", f"{row.load.failed:,}") if row.load else ("", "")
         closing.add_row(row.environment, row.what, row.release, row.image, row.ready, sent, failed, f"{row.seconds:.1f}")
