@@ -55,8 +55,7 @@ def observe(access: Access) -> Facts:
     _refuse_foreign(client, access, existing)
     project = None
     if access.gitlab:
-        _refuse_clashes(access)
-        project = gitlab.check(access.gitlab.project)
+        project = gitlab.check(access.gitlab.project, premium=access.gitlab.protected_environments)
         _refuse_taken(access, project)
     tokens = {
         (name, account): tuple(_generations(client, environment.namespace, name, account)) if existing[name] else ()
@@ -139,17 +138,6 @@ def _foreign(client: Client, kind: Any, name: str, namespace: str | None, enviro
         f"hand it over (a destroy then deletes it): kubectl {option}label {kind.__name__.lower()} {name} --overwrite "
         + " ".join(f"{key}={value}" for key, value in ours.items())
     )
-
-
-def _refuse_clashes(access: Access) -> None:
-    """GitLab keeps one variable of a key and scope; said with its path, before the API says it without."""
-    mistakes = [
-        f"slipway:access:environments.{clash.environments[0]}.variables.{clash.key}: another environment of the scope "
-        f"{clash.scope} has it too, and GitLab keeps one: rename it, or give the environments scopes of their own"
-        for clash in variables.clashes(variables.planned(access, has_ca=True))
-    ]
-    if mistakes:
-        raise gitlab.GitLabError("\n".join(mistakes))
 
 
 def _refuse_taken(access: Access, project: gitlab.Project) -> None:

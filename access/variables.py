@@ -1,6 +1,5 @@
 """The CI/CD variables that GitLab gets: which, of what kind, for which environment scope, and who may read them."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -50,10 +49,3 @@ def planned(access: Access, has_ca: bool) -> Iterable[Variable]:
         for name, environment in members:
             for key in environment.variables:
                 yield Variable(key, scope, (name,), masked=True, protected=True)
-
-
-def clashes(variables: Iterable[Variable]) -> list[Variable]:
-    """Variables that two environments of one scope both define, or that ours would take: GitLab keeps one of a name."""
-    wanted = list(variables)
-    count = Counter((variable.key, variable.scope) for variable in wanted)
-    return [variable for variable in wanted if count[variable.key, variable.scope] > 1]

@@ -73,6 +73,13 @@ class GitLabProject(pulumi.ComponentResource):
         for environment in args.access.environments.values():
             if "*" in environment.scope:  # a pattern for many environments, which the pipeline makes
                 continue
+            if args.project.environments.get(environment.scope) is False:
+                pulumi.log.info(
+                    f"GitLab has an environment {environment.scope} already, made by a pipeline or by hand: it is left "
+                    "as it is, with its deployments; tier and url are not set",
+                    self,
+                )
+                continue
             made = gitlab.ProjectEnvironment(
                 f"{name}-environment-{environment.scope}",
                 project=project,

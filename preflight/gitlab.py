@@ -42,8 +42,17 @@ def api_url(environ: Mapping[str, str] = os.environ) -> str:
     ) + "/"
 
 
-def check(path: str, environ: Mapping[str, str] = os.environ, transport: httpx2.BaseTransport | None = None) -> Project:
-    """The project, if this token may manage it; raises GitLabError with one line that says what is missing."""
+def check(
+    path: str,
+    environ: Mapping[str, str] = os.environ,
+    transport: httpx2.BaseTransport | None = None,
+    *,
+    premium: bool = False,
+) -> Project:
+    """The project, if this token may manage it; raises GitLabError with one line that says what is missing.
+
+    `premium`: the paid tier's protected environments are wanted.
+    """
     token, url = environ.get("GITLAB_TOKEN"), api_url(environ)
     if not token:
         raise GitLabError(
@@ -53,7 +62,10 @@ def check(path: str, environ: Mapping[str, str] = os.environ, transport: httpx2.
     headers = {"Authorization": f"Bearer {token}"}
     with httpx2.Client(base_url=url, headers=headers, timeout=_TIMEOUT, transport=transport) as client:
         try:
-            return _project(client, path)
+            project = _project(client, path)
+            if premium:
+                _check_tier(client, project)
+            return project
         except httpx2.HTTPError as error:
             reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
             raise GitLabError(
@@ -108,6 +120,15 @@ def _check_token(client: httpx2.Client) -> None:
             )
     elif answer.status_code == httpx2.codes.FORBIDDEN:
         raise GitLabError("GITLAB_TOKEN lacks the scope api (403 insufficient_scope): make one with scope api")
+
+
+def _check_tier(client: httpx2.Client, project: Project) -> None:
+    """Below Premium the API has no such page (docs: api/protected_environments)."""
+    if client.get(f"projects/{project.id}/protected_environments").status_code == httpx2.codes.NOT_FOUND:
+        raise GitLabError(
+            f"slipway:access:gitlab.protectedEnvironments: {project.path} has no protected environments, they need "
+            "GitLab Premium: set it to false (protected branches and variables are there on every tier)"
+        )
 
 
 def _access_level(project: Mapping[str, Any]) -> int:

@@ -114,7 +114,8 @@ class AccessEnvironment(Model):
     namespace: DnsLabel = Field(default_factory=str, validate_default=False)
     """Namespace in the cluster. Default: the environment's key."""
     scope: GitLabScope = Field(default_factory=str, validate_default=False)
-    """GitLab environment scope of the variables, `review/*` for many. Default: the environment's key."""
+    """GitLab environment scope of the variables, `review/*` for many. Environments that share one share a KUBECONFIG_FILE
+    with a context each, and have no KUBE_TOKEN. Default: the environment's key."""
     branches: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
     """Branches that deploy here; they become protected. Default: none. The article: develop to staging, main to
     production."""
@@ -165,14 +166,21 @@ class Access(Model):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         mistakes = Mistakes()
-        seen: dict[tuple[str, str], str] = {}
+        namespaces: dict[str, str] = {}
+        variables: dict[tuple[str, str], str] = {}
         for key, environment in sorted(self.environments.items()):  # the engine keeps no order
-            for field in ("namespace", "scope"):
-                value = getattr(environment, field)
-                other = seen.setdefault((field, value), key)
+            other = namespaces.setdefault(environment.namespace, key)
+            if other != key:
+                remedy = f"is that of environment {other} too; each needs one of its own"
+                mistakes.add(("environments", key, "namespace"), remedy, environment.namespace)
+            # Environments may share a scope: a context each in one KUBECONFIG_FILE. GitLab keeps one value of a name.
+            for name in environment.variables:
+                other = variables.setdefault((environment.scope, name), key)
                 if other != key:
-                    remedy = f"is that of environment {other} too; each needs one of its own"
-                    mistakes.add(("environments", key, field), remedy, value)
+                    remedy = (
+                        f"environment {other} has it too, in the same scope; rename it, or give each a scope of its own"
+                    )
+                    mistakes.add(("environments", key, "variables", name), remedy)
             if environment.variables and self.gitlab is None:
                 mistakes.add(("environments", key, "variables"), "needs `gitlab: {project: …}` to put them into")
         mistakes.check()

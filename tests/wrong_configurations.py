@@ -218,10 +218,11 @@ WRONG = [
         'got "web"; is that of environment production too',
     ),
     _access(
-        "one-scope-twice",
-        "environments: {a: {scope: staging}, staging: {}}",
-        ".environments.staging.scope",
-        'has the default "staging"; is that of environment a too',
+        "one-variable-twice-in-a-scope",
+        "gitlab: {project: a/b}\nenvironments: {a: {scope: staging, variables: {API_KEY: {secure: xxxxxxxx}}}, "
+        "staging: {variables: {API_KEY: {secure: xxxxxxxx}}}}",
+        ".environments.staging.variables.API_KEY",
+        "environment a has it too, in the same scope",
     ),
     _access(
         "token-too-long", STAGING + "token: {expiration: 9000h}", ".token.expiration", 'got "9000h"; must be a durat'

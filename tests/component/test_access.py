@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -31,18 +32,18 @@ def build(record):
     """Builds the stack with these settings; what is built alike is built once, nothing in a test changes it."""
     built = {}
 
-    def run(tokens=None, can_guard=True, **settings):
-        key = repr((tokens, can_guard, settings))
+    def run(tokens=None, can_guard=True, project=PROJECT, **settings):
+        key = repr((tokens, can_guard, project, settings))
         if key not in built:
-            built[key] = build_it(tokens, can_guard, settings)
+            built[key] = build_it(tokens, can_guard, project, settings)
         return built[key]
 
-    def build_it(tokens, can_guard, settings):
+    def build_it(tokens, can_guard, project, settings):
         chosen = Settings.model_validate(
             {"gitlab": {"project": "demo/app", "protectedTags": ["v*"]}, "environments": ENVIRONMENTS, **settings}
         )
         facts = Facts(
-            Cluster("https://k8s.example.com", CA), tokens or {}, PROJECT if chosen.gitlab else None, can_guard
+            Cluster("https://k8s.example.com", CA), tokens or {}, project if chosen.gitlab else None, can_guard
         )
 
         def answers(type_, _name, inputs):
@@ -230,6 +231,30 @@ def test_environments_are_made_with_tier_and_url_but_not_for_a_pattern(build):
     assert "KUBE_TOKEN" in variables(found, "review/*")
 
 
+def test_an_environment_that_the_pipeline_has_made_is_left_to_it(build):
+    found = build(project=replace(PROJECT, environments={"staging": False, "production": True}))
+    assert {r.inputs["name"] for r in found.of("ProjectEnvironment")} == {"production"}
+    assert [text for severity, text in found.messages if severity == "info" and "environment staging" in text]
+
+
+def test_environments_that_share_a_scope_share_a_file_with_a_context_each_and_no_token_alone(build):
+    shared = {"blue": {"scope": "review/*"}, "green": {"scope": "review/*", "preview": False}, "production": {}}
+    found = build(environments=shared)
+    keys = variables(found, "review/*")
+    assert "KUBE_TOKEN" not in keys
+    assert "KUBE_PREVIEW_TOKEN" not in keys
+    config = json.loads(keys["KUBECONFIG_FILE"].inputs["value"])
+    assert [c["name"] for c in config["contexts"]] == ["blue", "green"]
+    assert config["current-context"] == "blue"
+    assert {u["name"]: u["user"]["token"] for u in config["users"]} == {
+        "blue": "deploy.token.abc.blue", "green": "deploy.token.abc.green",
+    }  # fmt: skip
+    preview = json.loads(keys["KUBECONFIG_PREVIEW_FILE"].inputs["value"])
+    assert [c["name"] for c in preview["contexts"]] == ["blue"]
+    assert "KUBE_TOKEN" in variables(found, "production")
+    assert [text for severity, text in found.messages if severity == "info" and "KUBE_TOKEN is left out" in text]
+
+
 def test_the_gitlab_token_is_no_input_of_anything(build):
     assert not [r.name for r in build().resources if "glpat-planted" in json.dumps(r.inputs, default=str)]
 
@@ -269,6 +294,7 @@ def test_all_objects_in_the_cluster_are_labelled_as_ours_and_go_through_the_one_
         if r.type.startswith("kubernetes:"):
             assert r.inputs["metadata"]["labels"]["app.kubernetes.io/managed-by"] == "slipway", r.name
             assert r.inputs["metadata"]["labels"]["slipway.dev/environment"], r.name
+            assert r.inputs["metadata"]["annotations"]["pulumi.com/patchFieldManager"] == "slipway", r.name
             assert r.provider == "access-kubernetes", r.name
 
 

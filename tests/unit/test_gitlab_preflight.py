@@ -133,3 +133,11 @@ def test_the_address_is_that_of_the_settings_then_of_the_job_then_gitlab_coms():
     assert api_url({"GITLAB_BASE_URL": "https://a/api/v4", "CI_API_V4_URL": "https://b/api/v4"}) == "https://a/api/v4/"
     assert api_url({"CI_API_V4_URL": "https://b/api/v4"}) == "https://b/api/v4/"
     assert api_url({}) == "https://gitlab.com/api/v4/"
+
+
+def test_protected_environments_on_a_tier_without_them_are_refused_before_anything_is_written():
+    free = gitlab(projects__7__protected_environments=(404, {"message": "404 Not Found"}))
+    with pytest.raises(GitLabError, match=r"gitlab\.protectedEnvironments: demo/app .* need GitLab Premium"):
+        check("demo/app", ENVIRON, free, premium=True)
+    paid = gitlab(projects__7__protected_environments=(200, []))
+    assert check("demo/app", ENVIRON, paid, premium=True).id == 7

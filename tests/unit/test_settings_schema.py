@@ -27,7 +27,7 @@ BEYOND_A_SCHEMA = {
     "no-environment",
     "no-workloads",
     "one-namespace-twice",
-    "one-scope-twice",
+    "one-variable-twice-in-a-scope",
     "pod-above-the-quota",
     "pre-stop-longer-than-the-default-grace",
     "renewal-after-expiry",
