@@ -31,9 +31,11 @@ class ProviderError(Exception):
 class PartialError(ProviderError):
     """The object exists but did not become what it should: the engine records it and tries again next time."""
 
-    def __init__(self, message: str, *, identity: str, state: Properties, reasons: list[str]) -> None:
+    def __init__(
+        self, message: str, *, identity: str, state: Properties, reasons: list[str], inputs: Properties | None = None
+    ) -> None:
         super().__init__(message)
-        self.identity, self.state, self.reasons = identity, state, reasons
+        self.identity, self.state, self.reasons, self.inputs = identity, state, reasons, inputs
 
 
 def reported(method: Method) -> Method:
@@ -45,7 +47,10 @@ def reported(method: Method) -> Method:
             return method(self, request, context)
         except PartialError as error:
             message = provider_pb2.ErrorResourceInitFailed(
-                id=error.identity, properties=to_struct(error.state), reasons=error.reasons
+                id=error.identity,
+                properties=to_struct(error.state),
+                reasons=error.reasons,
+                inputs=None if error.inputs is None else to_struct(error.inputs),
             )
             status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
             status.details.add().Pack(message)

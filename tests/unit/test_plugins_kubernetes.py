@@ -168,17 +168,27 @@ def test_what_a_plain_create_owns_goes_to_the_resources_own_manager():
     assert takeover_patch({"metadata": {"managedFields": entries}}, "ours") == []
 
 
+def test_what_a_person_changed_with_kubectl_is_taken_back_but_not_a_controllers_or_a_scaling():
+    entries = [
+        managed("kubectl-label", "Update", {"f:metadata": {}}),
+        managed("kubectl", "Update", {"f:spec": {}}) | {"subresource": "scale"},
+        managed("kube-controller-manager", "Update", {"f:status": {}}),
+    ]
+    patched = takeover_patch({"metadata": {"managedFields": entries}}, "ours")[0]["value"]
+    assert [each["manager"] for each in patched] == ["kubectl", "kube-controller-manager", "ours"]
+
+
 def test_a_field_of_another_manager_is_known_as_such():
     live = {"metadata": {"managedFields": [managed("hpa", "Update", {"f:spec": {"f:replicas": {}}})]}}
     assert owns(live, "ours", ["spec", "replicas"]) == (False, True)
     assert owns(live, "ours", ["spec", "paused"]) == (False, False)
 
 
-def rollout(generation=2, observed=2, replicas=3, updated=3, available=3, reason="NewReplicaSetAvailable"):
+def rollout(observed=2, replicas=3, updated=3, available=3, reason="NewReplicaSetAvailable"):
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": "d", "generation": generation},
+        "metadata": {"name": "d", "generation": 2},
         "spec": {"replicas": 3},
         "status": {
             "observedGeneration": observed,

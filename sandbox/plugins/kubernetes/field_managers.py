@@ -7,22 +7,22 @@ from sandbox.plugins.kubernetes.objects import Object, metadata
 CREATOR = "pulumi-kubernetes"
 """The manager of a plain create; the first update hands its fields to the resource's own manager."""
 
-_TAKEN_OVER = {
+_TAKEN_OVER = (
     ("kubectl", "Apply"),
     ("kubectl", "Update"),
     ("before-first-apply", "Update"),
     (CREATOR, "Update"),
-    ("pulumi-kubernetes.exe", "Update"),
     ("pulumi-resource-kubernetes", "Update"),
-}
+)
+"""Beginnings of names: `kubectl-label` and `kubectl-edit` count as kubectl, so what a person changed by hand is ours
+again with the next update, without a conflict. Observed on the official provider 4.32."""
 _OUR_CREATORS = {CREATOR, "pulumi-kubernetes.exe", "pulumi-resource-kubernetes"}
 
 
 def takeover_patch(live: Object, manager: str) -> list[Object]:
     """The JSON patch that gives `manager` the fields of those we replace; empty when there are none."""
     entries: list[Object] = metadata(live).get("managedFields") or []
-    taken = [each for each in entries if (each.get("manager"), each.get("operation")) in _TAKEN_OVER]
-    taken = [each for each in taken if not each.get("subresource")]
+    taken = [each for each in entries if _is_taken_over(each)]
     if not taken:
         return []
     ours = [each for each in entries if each.get("manager") == manager and each.get("operation") == "Apply"]
@@ -35,6 +35,12 @@ def takeover_patch(live: Object, manager: str) -> list[Object]:
         {"op": "replace", "path": "/metadata/managedFields", "value": [*kept, result]},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": metadata(live).get("resourceVersion")},
     ]
+
+
+def _is_taken_over(entry: Object) -> bool:
+    manager, operation = str(entry.get("manager")), entry.get("operation")
+    known = any(manager.startswith(name) and operation == wanted for name, wanted in _TAKEN_OVER)
+    return known and not entry.get("subresource")
 
 
 def was_created_plainly(live: Object) -> bool:

@@ -305,12 +305,11 @@ class KubernetesProvider(ProviderDouble):
         for key in ("apiVersion", "kind"):
             live_inputs.setdefault(key, wanted[key])
         new_state = _state(live_inputs, live, given, manager, state.get(_INITIAL_VERSION))
+        new_inputs = mark_secrets(live_inputs, given)
         if unfinished is not None:
-            raise self._partial(str(unfinished), unfinished, new_state)
+            raise self._partial(str(unfinished), unfinished, new_state, new_inputs)
         return provider_pb2.ReadResponse(
-            id=request.id or identity(live),
-            properties=to_struct(new_state),
-            inputs=to_struct(mark_secrets(live_inputs, given)),
+            id=request.id or identity(live), properties=to_struct(new_state), inputs=to_struct(new_inputs)
         )
 
     def _reachable(self) -> Api:
@@ -333,6 +332,7 @@ class KubernetesProvider(ProviderDouble):
             inputs=inputs,
             manager=manager,
             patience=Patience(request.timeout, self.cancelled, lambda message: self.log.status(request.urn, message)),
+            inform=lambda message: self.log.info(request.urn, message),
             preview=getattr(request, "preview", False),
             upsert=self.settings.upsert,
             patch_force=self.settings.patch_force,
@@ -340,10 +340,10 @@ class KubernetesProvider(ProviderDouble):
         )
 
     @staticmethod
-    def _partial(message: str, error: Exception, state: Properties) -> PartialError:
+    def _partial(message: str, error: Exception, state: Properties, inputs: Properties | None = None) -> PartialError:
         reasons = error.reasons if isinstance(error, Unfinished) else []
         live = {key: plain(value) for key, value in state.items() if key == "metadata"}
-        return PartialError(message, identity=identity(live), state=state, reasons=[message, *reasons])
+        return PartialError(message, identity=identity(live), state=state, reasons=[message, *reasons], inputs=inputs)
 
 
 def _state(

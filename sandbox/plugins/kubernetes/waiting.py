@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.plugins.kubernetes.api import Api, ApiError, Object
-from sandbox.plugins.kubernetes.objects import SKIP_AWAIT, TIMEOUT_SECONDS, annotation, is_annotated, metadata, name_of
+from sandbox.plugins.kubernetes.objects import (
+    SKIP_AWAIT,
+    TIMEOUT_SECONDS,
+    annotation,
+    identity,
+    is_annotated,
+    metadata,
+    name_of,
+)
 
 DEFAULT_SECONDS = 600.0
 _FIRST_PAUSE, _LAST_PAUSE = 0.1, 1.0
@@ -28,7 +36,7 @@ class Unfinished(Exception):
 
 @dataclass
 class Progress:
-    """How far an object is: done, or why not; `detail` finds further reasons when it is too late."""
+    """How far an object is: done, or why not."""
 
     done: bool
     status: str = ""
@@ -155,6 +163,8 @@ def _deployment(_api: Api, live: Object) -> Progress:
     ]
     if enough.get("status") != "True":
         reasons.append("Minimum number of live Pods was not attained")
+    elif progressing.get("reason") != "NewReplicaSetAvailable":
+        reasons.append("Minimum number of Pods to consider the application live was not attained")
     else:
         reasons.append("Attempted to roll forward to new ReplicaSet, but minimum number of Pods did not become live")
     waiting = f"Waiting for app ReplicaSet to be available ({available}/{wanted} Pods available)"
@@ -284,7 +294,7 @@ def _pod_errors(api: Api, live: Object) -> list[str]:
         pods = api.call("GET", path, labelSelector=labels, limit="20").get("items", [])
     except ApiError:
         return []
-    return [f"[Pod {name_of(pod)}]: {error}" for pod in pods for error in _container_errors(pod)]
+    return [f"[Pod {identity(pod)}]: {error}" for pod in pods for error in _container_errors(pod)]
 
 
 def _container_errors(pod: Object) -> list[str]:
@@ -297,5 +307,6 @@ def _container_errors(pod: Object) -> list[str]:
         state = container.get("state") or {}
         cause = state.get("waiting") or state.get("terminated") or {}
         if cause.get("reason") not in {None, "ContainerCreating", "PodInitializing", "Completed"}:
-            found.append(f"container {container['name']}: [{cause['reason']}] {cause.get('message', '')}".rstrip())
+            unready = f"containers with unready status: [{container['name']}]"
+            found.append(f"{unready}[{cause['reason']}] {cause.get('message', '')}".rstrip())
     return found

@@ -2,6 +2,7 @@
 
 import copy
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sandbox.plugins.kubernetes import waiting
@@ -52,6 +53,7 @@ class Write:
     inputs: Object
     manager: str
     patience: waiting.Patience
+    inform: Callable[[str], None]
     preview: bool = False
     upsert: bool = False
     patch_force: bool = False
@@ -101,6 +103,7 @@ def _apply_new(write: Write) -> Object:
         # A replacement of the same name cannot be tried on the object that it replaces: try it under another name.
         trial = copy.deepcopy(write.inputs)
         trial["metadata"]["name"] = f"{name_of(trial)[:58]}{secrets.token_hex(3)[:5]}"
+        write.inform(f'Preview creation failed due to immutable fields; retrying with name "{name_of(trial)}"')
         return _apply(replace(write, inputs=trial), force=force)
 
 
@@ -133,7 +136,11 @@ def _dry_run(write: Write) -> dict[str, str]:
 
 
 def update(write: Write, old_name: str, ignored: list[str]) -> Object:
-    """The changed object, ready. `ignored` are the paths of the resource option `ignore_changes`."""
+    """The changed object, ready.
+
+    `ignored` are the paths of the resource option `ignore_changes`: the inputs take the live value there, and are
+    recorded so, as the official provider does.
+    """
     path = write.api.kind_of(write.inputs).path(metadata(write.inputs).get("namespace"), old_name)
     live = write.api.call("GET", path)
     if write.inputs.get("kind") == "CustomResourceDefinition":
@@ -144,12 +151,11 @@ def update(write: Write, old_name: str, ignored: list[str]) -> Object:
         plain_create = was_created_plainly(live)
         if not write.preview and not write.is_patch and (patch := takeover_patch(live, write.manager)):
             live = write.api.call("PATCH", path, patch, patch="json")
-        inputs = copy.deepcopy(write.inputs)
         for each in ignored:
-            _keep_ignored(inputs, live, write.manager, each.split("."))
+            _keep_ignored(write.inputs, live, write.manager, each.split("."))
         unmanaged = not metadata(live).get("managedFields")
         force = _forced(write) or unmanaged or (write.preview and plain_create)
-        changed = _apply(replace(write, inputs=inputs), force=force)
+        changed = _apply(write, force=force)
     if write.preview:
         return changed
     return waiting.await_ready(write.api, write.inputs, changed, write.patience)
