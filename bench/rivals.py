@@ -58,10 +58,11 @@ def bare_program(directory: Path, namespace: str, workload: Workload, image: str
                      "PodDisruptionBudget": k8s.policy.v1.PodDisruptionBudget}
             provider = k8s.Provider("kubernetes", upsert_existing_objects=True)
             opts = pulumi.ResourceOptions(provider=provider)
+            ConfigMap = k8s.core.v1.ConfigMap
             for one in json.load(open("objects.json")):
                 kinds[one["kind"]](one["kind"].lower(), metadata=one["metadata"], spec=one["spec"], opts=opts)
             for name in ("releases", "component"):
-                k8s.core.v1.ConfigMap(name, metadata={"name": name, "namespace": one["metadata"]["namespace"]}, opts=opts)
+                ConfigMap(name, metadata={"name": name, "namespace": one["metadata"]["namespace"]}, opts=opts)
             """
         )
     )

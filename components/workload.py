@@ -1,5 +1,6 @@
 """One workload of an environment: what surrounds its release, whatever the strategy."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,16 +25,18 @@ class WorkloadArgs:
 
 
 class Workload(pulumi.ComponentResource):
-    """Service, budget, autoscaler, ingress, network policy and secrets of a workload, and the release in their midst."""
+    """Service, budget, autoscaler, ingress, network policy, secrets of a workload, and the release in their midst."""
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Workload", name, None, opts)
         prepared, subject = args.prepared, args.prepared.subject
 
-        def options(kind: str, manifest: dict[str, Any], **more: Any) -> pulumi.ResourceOptions:
+        def options(
+            kind: str, manifest: dict[str, Any], after: Sequence[pulumi.Resource] = ()
+        ) -> pulumi.ResourceOptions:
             made_again = remade(name, args.client, kind, manifest, prepared.world.live(kind))
             hooks = pulumi.ResourceHookBinding(before_update=[*made_again])
-            return pulumi.ResourceOptions(parent=self, hooks=hooks, **more)
+            return pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=after)
 
         def live_or_new(kind: str, manifest: dict[str, Any] | None) -> dict[str, Any]:
             return declared(manifest, prepared.world.live(kind)) if manifest else {}
@@ -51,7 +54,7 @@ class Workload(pulumi.ComponentResource):
         below = pulumi.ResourceOptions(parent=self, depends_on=secrets)
         rolling = Rolling(name, RollingArgs(prepared=prepared, client=args.client), below)
         if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject)):
-            opts = options("HorizontalPodAutoscaler", scaler, depends_on=[rolling.deployment])
+            opts = options("HorizontalPodAutoscaler", scaler, after=[rolling.deployment])
             k8s.autoscaling.v2.HorizontalPodAutoscaler(f"{name}-autoscaler", **scaler, opts=opts)
         self.summary: dict[str, pulumi.Input[str]] = {
             "release": prepared.plan.release.id,
@@ -61,9 +64,7 @@ class Workload(pulumi.ComponentResource):
         self.register_outputs(self.summary)
 
 
-def _secret(
-    name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource
-) -> k8s.core.v1.Secret:
+def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource) -> k8s.core.v1.Secret:
     """The immutable Secret of one content. One that may not be read (preview identity) is left as it is."""
     metadata = {**args.prepared.subject.metadata(), "name": key}
     fixed = {"immutable": True, "type": "Opaque"}

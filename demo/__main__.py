@@ -67,7 +67,9 @@ def main() -> int:
     jobs = {environment: job_environment(environment, home) for environment in ("staging", "production")}
 
     def release(what: str, environment: str, load: Load | None = None, **variables: str) -> None:
-        title = f"{environment}: {what} (pulumi up as the deploy identity" + (f", {RATE} connections/s)" if load else ")")
+        title = f"{environment}: {what} (pulumi up as the deploy identity" + (
+            f", {RATE} connections/s)" if load else ")"
+        )
         began = time.monotonic()
         with step(title) as tell:
             work.up(environment, env={**jobs[environment], **variables}, tell=tell)
@@ -78,7 +80,10 @@ def main() -> int:
         release("v1", environment, SLIPWAY_IMAGE=f"{repository}:v1")
     service = cluster.get(Service, "myapp", namespace="production")
     address = str(service.spec.clusterIP) if service.spec else ""
-    for what, variables in (("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}), ("rollback", {"SLIPWAY_ACTION": "rollback"})):
+    for what, variables in (
+        ("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}),
+        ("rollback", {"SLIPWAY_ACTION": "rollback"}),
+    ):
         with Load(f"http://{address}:80/", rate=RATE) as load:
             time.sleep(1)
             release(what, "production", load, **variables)
@@ -92,7 +97,9 @@ def main() -> int:
 def configure(work: Workspace, registry: str) -> None:
     """What the sandbox needs beyond the stack files: its registry asks for a login."""
     path = Path(os.environ["DOCKER_CONFIG"]) / "config.json"
-    user, _, password = base64.b64decode(json.loads(path.read_text())["auths"][registry]["auth"]).decode().partition(":")
+    user, _, password = (
+        base64.b64decode(json.loads(path.read_text())["auths"][registry]["auth"]).decode().partition(":")
+    )
     for stack in ("access", "staging", "production"):
         work.run(["pulumi", "stack", "select", "--create", stack])
     config = ["pulumi", "config", "set", "--path", "--stack"]
@@ -109,7 +116,14 @@ def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:
     template = live["spec"]["template"]
     ready = f"{live['status'].get('readyReplicas', 0)}/{live['spec']['replicas']}"
     digest = template["spec"]["containers"][0]["image"].rpartition("@")[2]
-    return Row(what, environment, template["metadata"]["labels"][RELEASE_LABEL], digest.removeprefix("sha256:")[:12], ready, seconds)
+    return Row(
+        what,
+        environment,
+        template["metadata"]["labels"][RELEASE_LABEL],
+        digest.removeprefix("sha256:")[:12],
+        ready,
+        seconds,
+    )
 
 
 def table(rows: list[Row]) -> Table:
@@ -120,7 +134,9 @@ def table(rows: list[Row]) -> Table:
         closing.add_column(column, justify=justify, no_wrap=True)
     for row in rows:
         sent, failed = (f"{row.load.sent:,}", f"{row.load.failed:,}") if row.load else ("", "")
-        closing.add_row(row.environment, row.what, row.release, row.image, row.ready, sent, failed, f"{row.seconds:.1f}")
+        closing.add_row(
+            row.environment, row.what, row.release, row.image, row.ready, sent, failed, f"{row.seconds:.1f}"
+        )
     return closing
 
 
@@ -136,7 +152,8 @@ Look around:
     cd /var/lib/slipway/{name}/demo/project && pulumi stack ls     the stacks
   make status             what runs in the sandbox
   make down               end it; nothing is left behind
-GitLab stand-in {os.environ["GITLAB_BASE_URL"]} · Prometheus {os.environ["SLIPWAY_SANDBOX_PROMETHEUS"]} (inside the sandbox)"""
+Inside the sandbox: GitLab stand-in {os.environ["GITLAB_BASE_URL"]}
+                    Prometheus {os.environ["SLIPWAY_SANDBOX_PROMETHEUS"]}"""
     )
 
 

@@ -48,7 +48,8 @@ class Workspace:
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
-            assert process.stdin and process.stdout  # noqa: S101 - both are pipes
+            assert process.stdin is not None  # noqa: S101  it is a pipe
+            assert process.stdout is not None  # noqa: S101  so is this
             if secret is not None:
                 process.stdin.write(secret)
             process.stdin.close()

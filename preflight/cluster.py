@@ -59,8 +59,8 @@ def connect() -> Client:
         return Client(config, timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except (ConfigError, OSError, ValueError, KeyError, AttributeError) as error:
         raise PreflightError(
-            f"no usable kubeconfig ({_first_line(error)}): set KUBECONFIG to a file with a current context, in a GitLab job "
-            "to $KUBECONFIG_FILE"
+            f"no usable kubeconfig ({_first_line(error)}): set KUBECONFIG to a file with a current context, "
+            "in a GitLab job to $KUBECONFIG_FILE"
         ) from None
 
 
@@ -73,14 +73,14 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
     except ApiError as error:
         if error.status.code == 401:
             raise PreflightError(
-                f"the cluster {server} does not accept this identity (401 Unauthorized): its token is expired or revoked: "
-                "run `pulumi up` on the access stack, which renews it"
+                f"the cluster {server} does not accept this identity (401 Unauthorized): its token is expired or "
+                "revoked: run `pulumi up` on the access stack, which renews it"
             ) from None
         raise PreflightError(f"the cluster {server} refuses to say what this identity may do: {error}") from None
     except httpx2.HTTPError as error:
         raise PreflightError(
-            f"the cluster {server} does not answer ({_first_line(error) or type(error).__name__}): check the server in the "
-            "kubeconfig, its CA, and the network of the job"
+            f"the cluster {server} does not answer ({_first_line(error) or type(error).__name__}): check the server "
+            "in the kubeconfig, its CA, and the network of the job"
         ) from None
     if missing and exists is not False:
         raise PreflightError(
@@ -96,7 +96,9 @@ def _missing(client: Client, namespace: str, needed: list[Right]) -> list[Right]
     answer = client.create(SelfSubjectRulesReview(spec=SelfSubjectRulesReviewSpec(namespace=namespace)))
     rules = answer.status.resourceRules if answer.status else []
     allowed = [
-        (set(rule.verbs), set(rule.apiGroups or []), set(rule.resources or [])) for rule in rules if not rule.resourceNames
+        (set(rule.verbs), set(rule.apiGroups or []), set(rule.resources or []))
+        for rule in rules
+        if not rule.resourceNames
     ]
 
     def granted(right: Right) -> bool:
@@ -113,7 +115,10 @@ def _missing(client: Client, namespace: str, needed: list[Right]) -> list[Right]
 
 def _may(client: Client, namespace: str, right: Right) -> bool:
     attributes = ResourceAttributes(
-        namespace=namespace, verb=right.verb, group=right.group, resource=right.resource.partition("/")[0],
+        namespace=namespace,
+        verb=right.verb,
+        group=right.group,
+        resource=right.resource.partition("/")[0],
         subresource=right.resource.partition("/")[2] or None,
     )
     review = client.create(SelfSubjectAccessReview(spec=SelfSubjectAccessReviewSpec(resourceAttributes=attributes)))

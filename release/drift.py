@@ -1,12 +1,14 @@
 """Finds where a live object says otherwise than we want; fields that we don't declare are not ours to judge."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from lightkube.utils.quantity import parse_quantity
 
+Json = object
+"""A value of a manifest: mapping, sequence or scalar."""
 
-def drift(wanted: Any, live: Any, path: str = "") -> list[str]:
+
+def drift(wanted: Json, live: Json, path: str = "") -> list[str]:
     """Paths of the declared fields whose live value differs.
 
     Lists of named things (containers, ports, environment) are matched by name, others by position. What the API server
@@ -27,16 +29,17 @@ def drift(wanted: Any, live: Any, path: str = "") -> list[str]:
     return [] if _same(wanted, live) else [path]
 
 
-def _list_drift(wanted: Sequence[Any], live: Sequence[Any], path: str) -> list[str]:
-    if all(isinstance(item, Mapping) and "name" in item for item in wanted):
+def _list_drift(wanted: Sequence[Json], live: Sequence[Json], path: str) -> list[str]:
+    ours = [item for item in wanted if isinstance(item, Mapping) and "name" in item]
+    if len(ours) == len(wanted):
         named = {item.get("name"): item for item in live if isinstance(item, Mapping)}
-        return [p for item in wanted for p in drift(item, named.get(item["name"]), f"{path}[{item['name']}]")]
+        return [p for item in ours for p in drift(item, named.get(item["name"]), f"{path}[{item['name']}]")]
     if len(wanted) != len(live):
         return [path]
     return [p for i, pair in enumerate(zip(wanted, live, strict=True)) for p in drift(*pair, f"{path}[{i}]")]
 
 
-def _same(wanted: Any, live: Any) -> bool:
+def _same(wanted: Json, live: Json) -> bool:
     if wanted == live or (not wanted and live is None):
         return True
     try:  # "0.1" and "100m" are one quantity

@@ -45,7 +45,9 @@ def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
                 client.auth = httpx2.Auth()  # the login was for the token service
                 answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
     except httpx2.HTTPError as error:
-        raise ImageUnresolved(f"image {image}: registry {host} does not answer ({error}): check its name and the network") from None
+        raise ImageUnresolved(
+            f"image {image}: registry {host} does not answer ({error}): check its name and the network"
+        ) from None
     if answer.status_code == 404:
         raise ImageUnresolved(f"image {image}: not in the registry: push it first, or check repository and tag")
     if answer.status_code in (401, 403):

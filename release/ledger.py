@@ -1,4 +1,4 @@
-"""The ledger: a ConfigMap per workload with the releases that came to an end; the audit trail, and where rollback looks.
+"""The ledger: a ConfigMap per workload with the releases that came to an end: the audit trail, where rollback looks.
 
 Pulumi owns the object and its annotation of the live release; the records in `data` belong to a field manager of their
 own, so that a run can write an outcome at the moment it is known, and a failed run too.
@@ -91,7 +91,9 @@ def append(
     return kept((*records, record), keep)
 
 
-def write(client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...]) -> None:
+def write(
+    client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...]
+) -> None:
     """Stores the records by server-side apply; the object is made where it isn't there yet."""
     metadata = ObjectMeta(name=name(workload), namespace=namespace, labels=dict(labels))
     client.apply(ConfigMap(metadata=metadata, data=encode(records)), field_manager=FIELD_MANAGER, force=True)

@@ -12,7 +12,7 @@ FIELD_MANAGER = {"pulumi.com/patchFieldManager": "slipway"}
 conflict with the last one, and fields that are dropped would stay for ever (measured on 4.32)."""
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
-"""The provider does not wait: a Service would cost a fixed 10 s, a Deployment hides why it does not come up. We wait."""
+"""The provider does not wait: a Service would cost 10 s, a Deployment would hide why it does not come up. We wait."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,9 @@ def pod_template(subject: Subject, image: str, secret: str | None) -> Manifest:
 def _probe(probe: Probe) -> dict[str, Any]:
     port: int | str = probe.port or "http"
     check: dict[str, Any] = (
-        {"httpGet": {"path": probe.path, "port": port, "scheme": "HTTP"}} if probe.path else {"tcpSocket": {"port": port}}
+        {"httpGet": {"path": probe.path, "port": port, "scheme": "HTTP"}}
+        if probe.path
+        else {"tcpSocket": {"port": port}}
     )
     return {
         **check,

@@ -16,7 +16,7 @@ from release import ledger
 from release.manifests import Subject, ownership
 from release.model import RELEASE_LABEL, Manifest, Observed, Track
 
-KINDS: Mapping[str, Any] = {
+KINDS: Mapping[str, type[Any]] = {
     "Deployment": Deployment,
     "Service": Service,
     "ConfigMap": ConfigMap,
@@ -84,7 +84,7 @@ def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | N
         raise
 
 
-def read(client: Client, resource: Any, name: str, namespace: str) -> Manifest | None:
+def read(client: Client, resource: type[Any], name: str, namespace: str) -> Manifest | None:
     """The object as plain data, None where there is none."""
     try:
         found: Manifest = client.get(resource, name, namespace=namespace).to_dict()

@@ -33,8 +33,8 @@ def plan(workload: str, observed: Observed, desired: Release, action: Action) ->
         )
     if action is Action.ABORT and observed.track is not None and observed.track.complete:
         raise NothingToDo(
-            f"workload {workload}: SLIPWAY_ACTION=abort: no release is in flight: {observed.track.release} is complete; "
-            "use SLIPWAY_ACTION=rollback to go back to the release before it"
+            f"workload {workload}: SLIPWAY_ACTION=abort: no release is in flight: {observed.track.release} is "
+            "complete; use SLIPWAY_ACTION=rollback to go back to the release before it"
         )
     if action in (Action.ROLLBACK, Action.ABORT):
         target = rollback_target(workload, observed)

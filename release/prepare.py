@@ -42,7 +42,9 @@ class Prepared:
     @property
     def waits(self) -> bool:
         """Whether this run has a rollout to wait for: a release, a scaling, or a drift that is repaired."""
-        return self.plan.moves or bool(drift(self.deployment["spec"], (self.world.live("Deployment") or {}).get("spec")))
+        return self.plan.moves or bool(
+            drift(self.deployment["spec"], (self.world.live("Deployment") or {}).get("spec"))
+        )
 
 
 def prepare(
@@ -148,8 +150,8 @@ def _held(
             held[name] = HeldSecret(known, live)
         elif name in target.secrets:
             raise UserError(
-                f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is gone "
-                "from the cluster: deploy an image with SLIPWAY_IMAGE instead"
+                f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is "
+                "gone from the cluster: deploy an image with SLIPWAY_IMAGE instead"
             )
     return held
 
@@ -162,8 +164,8 @@ def declared(wanted: dict[str, Any], live: Manifest | None, *, always: bool = Fa
     """The manifest with the annotation that makes the engine see what the cluster says.
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
-    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its value;
-    where there is none, it takes the time. `always`: differ in any case.
+    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
+    value; where there is none, it takes the time. `always`: differ in any case.
     """
     if live is None:
         value = f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"

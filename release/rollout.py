@@ -58,7 +58,9 @@ def wait(
         if over or clock() > stalled:
             stalled = clock() + STALLED_SECONDS
             if live is None and not trouble:
-                raise RolloutFailed(f"workload {name}: Deployment {namespace}/{name} is gone: run again to make it anew")
+                raise RolloutFailed(
+                    f"workload {name}: Deployment {namespace}/{name} is gone: run again to make it anew"
+                )
             reasons = [trouble] if trouble else list(why(client, name, namespace, release, live or {}))
             if over:
                 raise RolloutFailed(

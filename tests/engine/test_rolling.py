@@ -78,7 +78,9 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_a_release_that_does_not_come_up_says_why_and_the_live_one_serves_on(case, live, namespace, images, admin, load):
+def test_a_release_that_does_not_come_up_says_why_and_the_live_one_serves_on(
+    case, live, namespace, images, admin, load
+):
     settings, version, reason = BAD[case]
     first = release(admin, namespace)
     live.configure(stack(namespace, myapp=settings))
@@ -178,7 +180,9 @@ def test_a_lost_state_adopts_what_runs_without_restarting_a_pod(live, namespace,
 
 
 def test_an_object_of_somebody_else_is_refused_before_anything_is_written(project, namespace, images, admin):
-    admin.create(Service.from_dict({"metadata": {"name": "myapp", "namespace": namespace}, "spec": {"ports": [{"port": 1}]}}))
+    admin.create(
+        Service.from_dict({"metadata": {"name": "myapp", "namespace": namespace}, "spec": {"ports": [{"port": 1}]}})
+    )
     project.configure(stack(namespace, myapp=app()))
     refused = project.up(SLIPWAY_IMAGE=images.v1).expect(1)
     assert f"Service {namespace}/myapp exists and belongs to someone else" in refused.output

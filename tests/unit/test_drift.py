@@ -10,7 +10,12 @@ DEPLOYMENT = {
         "template": {
             "spec": {
                 "containers": [
-                    {"name": "app", "image": "a", "resources": {"limits": {"cpu": "0.5"}}, "env": [{"name": "A", "value": "1"}]}
+                    {
+                        "name": "app",
+                        "image": "a",
+                        "resources": {"limits": {"cpu": "0.5"}},
+                        "env": [{"name": "A", "value": "1"}],
+                    }
                 ]
             }
         },
@@ -19,9 +24,20 @@ DEPLOYMENT = {
 
 
 def live(**changes):
-    container = {"name": "app", "image": "a", "resources": {"limits": {"cpu": "500m"}}, "env": [{"name": "A", "value": "1"}]}
+    container = {
+        "name": "app",
+        "image": "a",
+        "resources": {"limits": {"cpu": "500m"}},
+        "env": [{"name": "A", "value": "1"}],
+    }
     container |= {"terminationMessagePath": "/dev/termination-log"} | changes
-    return {"spec": {"replicas": 3, "paused": False, "template": {"spec": {"containers": [container], "restartPolicy": "Always"}}}}
+    return {
+        "spec": {
+            "replicas": 3,
+            "paused": False,
+            "template": {"spec": {"containers": [container], "restartPolicy": "Always"}},
+        }
+    }
 
 
 def test_defaults_of_the_api_server_and_other_spellings_of_a_quantity_are_no_drift():

@@ -44,7 +44,13 @@ H, D = Phase.HEALTHY, Phase.DEGRADED
         (Observed(track(V2), recorded((V1, H), (V2, D))), V2, Action.DEPLOY, Phase.PROGRESSING, V2),
         (Observed(track(None), recorded((V1, H))), V1, Action.DEPLOY, Phase.PROGRESSING, V1),
         (Observed(track(V2), recorded((V1, H), (V2, H))), V2, Action.ROLLBACK, Phase.PROGRESSING, V1),
-        (Observed(track(V3, complete=False), recorded((V1, H), (V2, H), (V3, D))), V3, Action.ROLLBACK, Phase.PROGRESSING, V2),
+        (
+            Observed(track(V3, complete=False), recorded((V1, H), (V2, H), (V3, D))),
+            V3,
+            Action.ROLLBACK,
+            Phase.PROGRESSING,
+            V2,
+        ),
         (Observed(track(V3, complete=False), recorded((V1, H), (V2, H))), V3, Action.ABORT, Phase.PROGRESSING, V2),
         (Observed(None, recorded((V1, H))), V2, Action.ROLLBACK, Phase.PROGRESSING, V1),
     ],
@@ -79,7 +85,9 @@ def test_scaling_and_order_of_keys_make_no_new_release_and_any_change_of_the_tem
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from([V1, V2, V3]), st.sampled_from(["good", "bad", "killed"]), st.sampled_from(list(Action))),
+        st.tuples(
+            st.sampled_from([V1, V2, V3]), st.sampled_from(["good", "bad", "killed"]), st.sampled_from(list(Action))
+        ),
         max_size=30,
     )
 )
