@@ -114,7 +114,7 @@ class AccessEnvironment(Model):
     namespace: DnsLabel = Field(default_factory=str, validate_default=False)
     """Namespace in the cluster. Default: the environment's key."""
     scope: GitLabScope = Field(default_factory=str, validate_default=False)
-    """GitLab environment scope of the variables, `review/*` for many. Environments of one scope share a KUBECONFIG_FILE,
+    """GitLab environment scope of the variables, say `review/*`. Environments of one scope share one KUBECONFIG_FILE
     with a context each, and have no KUBE_TOKEN. Default: the environment's key."""
     branches: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
     """Branches that deploy here; they become protected. Default: none. The article: develop to staging, main to

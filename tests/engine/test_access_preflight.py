@@ -26,7 +26,7 @@ def refusal(stack, **env):
     assert os.environ["GITLAB_TOKEN"] not in done.text
     with kubernetes() as admin:
         namespace = admin.get(f"/api/v1/namespaces/{stack.namespace('staging')}")
-    assert namespace.status_code == 404 or namespace.json()["metadata"]["labels"].get("foreign") == "yes"
+    assert namespace.status_code == 404
     assert gitlab("GET", f"projects/{stack.project['id']}/variables").json() == []
     errors = [line.strip() for line in done.text.splitlines() if line.strip().startswith("error: ")]
     told = [line for line in errors if "update failed" not in line]
@@ -91,16 +91,19 @@ def test_an_identity_that_is_no_administrator_is_told_what_it_lacks(stack, tmp_p
 
 
 def test_a_namespace_that_belongs_to_someone_else_is_not_taken_over(stack):
-    name = stack.namespace("staging")
+    name = f"{stack.tag}-foreign"
     with kubernetes() as admin:
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {"foreign": "yes"}}}
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         assert admin.post("/api/v1/namespaces", json=body).status_code == 201
+        stack.configure({"staging": {"namespace": name}})
         try:
             text = refusal(stack)
-            assert f"Namespace {name} exists and isn't Slipway's" in text
-            assert f"kubectl label namespace {name}" in text
+            assert "slipway" not in admin.get(f"/api/v1/namespaces/{name}").text
         finally:
+            stack.configure({"staging": {"branches": ["develop"]}})
             admin.delete(f"/api/v1/namespaces/{name}")
+    assert f"Namespace {name} exists and isn't Slipway's" in text
+    assert f"kubectl label namespace {name}" in text
 
 
 def test_a_variable_that_someone_made_by_hand_is_not_overwritten(stack):
