@@ -63,7 +63,9 @@ def prepare(
     behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv` and registry login.
     """
     world = observe(client, subject) if exists else World({}, Observed(None))
-    secret = _secret(subject, world, environment, preview=preview, warn=warn)
+    # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
+    deploys = run.action is Action.DEPLOY
+    secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
     wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
     decided = plan(subject.name, world.observed, desired, run.action)
