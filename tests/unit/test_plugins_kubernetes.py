@@ -128,6 +128,19 @@ def test_a_canonical_quantity_is_its_own_canonical_form(number, suffix):
     assert canonical(once) == once
 
 
+def test_a_field_that_says_nothing_is_dropped_and_an_empty_one_that_does_is_kept():
+    volumes = [{"name": "v", "emptyDir": {}}]
+    pod = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"labels": {}},
+        "spec": {"nodeName": None, "volumes": volumes},
+    }
+    assert normalised(pod) == {"apiVersion": "v1", "kind": "Pod", "metadata": {}, "spec": {"volumes": volumes}}
+    network = {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "spec": {"podSelector": {}}}
+    assert normalised(network) == network
+
+
 def test_string_data_is_compared_as_the_data_it_becomes():
     secret = {"apiVersion": "v1", "kind": "Secret", "data": {"b": "dw=="}, "stringData": {"a": "v"}}
     assert normalised(secret)["data"] == {"a": "dg==", "b": "dw=="}

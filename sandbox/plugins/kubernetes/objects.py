@@ -25,6 +25,8 @@ _SERVER_OWNED = (
     "uid",
 )
 _QUANTITY_MAPS = {"requests", "limits", "hard", "capacity", "overhead", "max", "min", "default", "defaultRequest"}
+_MAPS = {"labels", "annotations", "data", "binaryData", "matchLabels", "nodeSelector", "requests", "limits", "selector"}
+"""Fields of which an empty value is the same as none; elsewhere `{}` can mean something, as in `emptyDir: {}`."""
 _QUANTITIES = {"sizeLimit", "averageValue", "divisor"}
 
 
@@ -70,12 +72,12 @@ def is_secret(item: Object) -> bool:
 def normalised(item: Object) -> Object:
     """The object as the API server would write it back, so that spelling alone makes no difference.
 
-    Quantities in their canonical form, a Secret's `stringData` as `data`, no fields that only the server sets.
+    Quantities in their canonical form, no field that says nothing, a Secret's `stringData` as `data`, no fields that only the server sets.
     """
     if is_secret(item):
         item = _normalised_secret(item)
     elif _is_built_in(item.get("apiVersion")):
-        item = _with_canonical_quantities(item)
+        item = _canonical(item)
     found = item.get("metadata")
     if isinstance(found, dict):
         item = item | {"metadata": {key: value for key, value in found.items() if key not in _SERVER_OWNED}}
@@ -109,19 +111,21 @@ def _same_base64(value: object) -> object:
         return value  # the API server will say so
 
 
-def _with_canonical_quantities(value: Json) -> Json:
+def _canonical(value: Json) -> Json:
     if isinstance(value, list):
-        return [_with_canonical_quantities(each) for each in value]
+        return [_canonical(each) for each in value]
     if not isinstance(value, dict):
         return value
     result = {}
     for key, inner in value.items():
+        if inner is None or (inner == [] and key != "rules") or (inner == {} and key in _MAPS):
+            continue
         if key in _QUANTITY_MAPS and isinstance(inner, dict):
             result[key] = {name: canonical(amount) for name, amount in inner.items()}
         elif key in _QUANTITIES:
             result[key] = canonical(inner)
         else:
-            result[key] = _with_canonical_quantities(inner)
+            result[key] = _canonical(inner)
     return result
 
 

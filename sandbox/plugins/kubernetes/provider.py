@@ -257,6 +257,8 @@ class KubernetesProvider(ProviderDouble):
             writes.delete(write, live)
         except Unfinished as error:
             left = _state(inputs, error.live, from_struct(request.old_inputs) or inputs, write.manager)
+            for reason in error.reasons:
+                self.log.warning(request.urn, reason)
             raise self._partial(str(error), error, left) from None
         except (ApiError, urllib3.exceptions.HTTPError) as error:
             raise ProviderError(_one_line(error)) from None
@@ -420,6 +422,8 @@ def _no_dry_run(error: ApiError) -> bool:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, ApiError) and error.code == 401:
+        return "the server has asked for the client to provide credentials"  # the Go client's words
     if isinstance(error, urllib3.exceptions.MaxRetryError) and error.reason is not None:
         return f"{error.reason}".partition(": ")[2] or str(error.reason)
     return str(error)
