@@ -1,71 +1,65 @@
-"""How long a set of tasks will still take, judged by how long they were expected to take and what they took so far."""
+"""How long a set of tasks will still take, judged by what they were expected to take and how they got on so far."""
 
 import threading
 import time
 from collections.abc import Callable
 
+TELLING = 20.0
+"""Expected seconds that must be done before their pace says more than the expectation itself."""
+
 
 class TimeLeft:
-    """Tasks with expected seconds each, of which `lanes` run at once. Safe to use from several threads."""
+    """Tasks with expected seconds each. Safe to use from several threads."""
 
-    def __init__(self, expected: dict[str, float], lanes: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, expected: dict[str, float], clock: Callable[[], float] = time.monotonic) -> None:
         self._expected = expected
-        self._lanes = lanes
         self._clock = clock
         self._began = clock()
         self._started: dict[str, float] = {}
-        self._took: dict[str, float] = {}
+        self._share: dict[str, float] = {}
         self._lock = threading.Lock()
 
     def start(self, task: str) -> None:
         with self._lock:
             self._started[task] = self._clock()
+            self._share[task] = 0.0
+
+    def advance(self, task: str, share: float) -> None:
+        """`share` of the task, 0 to 1, is done."""
+        with self._lock:
+            self._share[task] = min(share, 0.99)  # only its end makes it whole
 
     def finish(self, task: str) -> float:
         """Seconds that the task took."""
         with self._lock:
-            self._took[task] = self._clock() - self._started[task]
-            return self._took[task]
+            self._share[task] = 1.0
+            return self._clock() - self._started[task]
 
     @property
     def running(self) -> list[str]:
         with self._lock:
-            return [task for task in self._started if task not in self._took]
+            return [task for task, share in self._share.items() if share < 1]
 
     @property
     def finished(self) -> list[str]:
         with self._lock:
-            return list(self._took)
+            return [task for task, share in self._share.items() if share == 1]
 
     @property
     def total(self) -> int:
         return len(self._expected)
 
     def share_done(self) -> float:
-        """0 to 1. A running task counts as its time goes by, up to 95 %: only its end makes it whole."""
-        return self._work_done() / (sum(self._expected.values()) or 1.0)
+        """0 to 1, over all tasks."""
+        return self._done() / sum(self._expected.values())
 
     def seconds(self) -> float:
-        """Expected seconds until all is done: the work left at the pace of the work done."""
-        work_left = sum(self._expected.values()) - self._work_done()
-        return work_left / self._pace()
+        """Expected seconds until all is done: the work left, at the pace of the work done."""
+        done = self._done()
+        elapsed = self._clock() - self._began
+        pace = done / elapsed if done >= TELLING and elapsed > 0 else 1.0
+        return (sum(self._expected.values()) - done) / pace
 
-    def _work_done(self) -> float:
+    def _done(self) -> float:
         with self._lock:
-            now = self._clock()
-            done = sum(self._expected[task] for task in self._took)
-            for task, began in self._started.items():
-                if task not in self._took:
-                    done += min((now - began) * self._assumed_pace(), 0.95 * self._expected[task])
-            return done
-
-    def _assumed_pace(self) -> float:
-        """Expected seconds that one running task gets done in one: less than 1 when it shares the machine."""
-        return 1 / max(1, len([task for task in self._started if task not in self._took]))
-
-    def _pace(self) -> float:
-        """Expected seconds done per second, over all that is finished; 1 until something tells."""
-        with self._lock:
-            finished = sum(self._expected[task] for task in self._took)
-            elapsed = self._clock() - self._began
-        return min(4.0, max(0.25, finished / elapsed)) if finished and elapsed else 1.0
+            return sum(self._expected[task] * share for task, share in self._share.items())

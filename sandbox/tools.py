@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -18,8 +19,6 @@ from sandbox.paths import cache_dir
 from sandbox.timeleft import TimeLeft
 from sandbox.versions import GoModule, go_modules
 
-# One build leaves a core idle while it links: two side by side don't. More only compete.
-BUILDS_AT_ONCE = 2
 APT_SECONDS = 60.0
 DOWNLOAD_SECONDS = 30.0
 
@@ -71,37 +70,38 @@ def _make(absent: list[str], to_build: list[Tool], report: Callable[[TimeLeft], 
         raise SandboxError("`go` is not on PATH: install Go 1.25 or later (it builds the cluster's parts)")
     modules = {tool.module.name: tool.module for tool in to_build}
     recorded = _recorded()
-    expected = {f"build {tool.command}": tool.module.commands[tool.command] for tool in to_build}
+    expected = {f"build {name}": module.seconds for name, module in modules.items()}
     expected |= {f"download {name}": DOWNLOAD_SECONDS for name in modules}
     expected |= {"install Debian packages": APT_SECONDS} if absent else {}
-    left = TimeLeft({task: recorded.get(task, seconds) for task, seconds in expected.items()}, BUILDS_AT_ONCE)
+    left = TimeLeft({task: recorded.get(task, seconds) for task, seconds in expected.items()})
 
-    def done(task: str, work: Callable[[], None]) -> None:
+    def do(task: str, work: Callable[[], None]) -> None:
         left.start(task)
         report(left)
         work()
-        _record(task, left.finish(task))
+        _record(task, left.finish(task), expected[task])
         report(left)
 
-    with ThreadPoolExecutor(BUILDS_AT_ONCE) as builders, ThreadPoolExecutor(2) as loaders:
-        jobs = []
-        if absent:
-            jobs.append(loaders.submit(done, "install Debian packages", lambda: packages.install(absent)))
-        ready = {
-            name: loaders.submit(done, f"download {name}", lambda module=module: _download(module))  # type: ignore[misc]
-            for name, module in modules.items()
-        }
+    def download(module: GoModule) -> None:
+        do(f"download {module.name}", lambda: _download(module))
 
-        def build(tool: Tool) -> None:
-            ready[tool.module.name].result()
-            done(f"build {tool.command}", lambda: _build(tool))
+    def build(module: GoModule) -> None:
+        downloads[module.name].result()
+        task = f"build {module.name}"
+        commands = [tool for tool in to_build if tool.module is module]
+        do(task, lambda: _build(module, commands, lambda share: left.advance(task, share)))
 
-        jobs += [builders.submit(build, tool) for tool in to_build]
+    # What waits for the network goes on beside what computes. One build at a time: it keeps all cores busy by itself,
+    # and two would compile the packages that they share twice.
+    with ThreadPoolExecutor(1) as builder, ThreadPoolExecutor(3) as loaders:
+        jobs = [loaders.submit(do, "install Debian packages", lambda: packages.install(absent))] if absent else []
+        downloads = {name: loaders.submit(download, module) for name, module in modules.items()}
+        jobs += [*downloads.values(), *(builder.submit(build, module) for module in modules.values())]
         try:
-            for job in as_completed([*ready.values(), *jobs]):
+            for job in as_completed(jobs):
                 job.result()
         except BaseException:  # also on SIGINT and SIGTERM: what is compiled stays in Go's cache
-            builders.shutdown(wait=False, cancel_futures=True)
+            builder.shutdown(wait=False, cancel_futures=True)
             loaders.shutdown(wait=False, cancel_futures=True)
             for process in list(_running):
                 process.terminate()
@@ -116,27 +116,36 @@ def _download(module: GoModule) -> None:
     upstream = json.loads(_go(cache_dir(), "mod", "download", "-json", at))["GoMod"]
     released = json.loads(_go(cache_dir(), "mod", "edit", "-json", upstream))
     # All requirements, as upstream tidied them: with them Go prunes the graph and loads nothing that isn't compiled
-    # (`go mod tidy` from one requirement fetches for minutes). Replacements by directories count only upstream.
+    # (`go mod tidy` from one requirement fetches for minutes). Replacements by directories count only upstream, so its
+    # v0.0.0 of staging modules, which no proxy has, are replaced.
+    required = {entry["Path"]: entry["Version"] for entry in released["Require"]}
+    staged = {path: module.staging for path, version in required.items() if version == "v0.0.0"}
     lines = [f"module slipway.local/{module.name}", f"go {released['Go']}", f"require {module.module} {module.version}"]
-    for required in released["Require"]:
-        version = module.staging if required["Version"] == "v0.0.0" else required["Version"]
-        lines.append(f"require {required['Path']} {version} // indirect")
-    # The module itself still asks for v0.0.0 of its staging modules, which no proxy has.
-    staged = [required["Path"] for required in released["Require"] if required["Version"] == "v0.0.0"]
-    lines += [f"replace {path} => {path} {module.staging}" for path in staged]
+    lines += [f"require {path} {version} // indirect" for path, version in (required | staged).items()]
+    lines += [f"replace {path} => {path} {version}" for path, version in staged.items()]
     (work / "go.mod").write_text("\n".join(lines) + "\n")
     _go(work, "list", "-mod=mod", "-deps", *(_package(module, command) for command in module.commands))
 
 
-def _build(tool: Tool) -> None:
-    tool.file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = tool.file.with_name(f".{tool.file.name}.{os.getpid()}")
-    flags = ["-mod=mod", "-trimpath", "-buildvcs=false", "-ldflags", tool.module.ldflags]
-    try:
-        _go(_workspace(tool.module), "build", *flags, "-o", str(unfinished), _package(tool.module, tool.command))
-        unfinished.rename(tool.file)
-    finally:
-        unfinished.unlink(missing_ok=True)
+def _build(module: GoModule, tools: list[Tool], advance: Callable[[float], None]) -> None:
+    """Builds the commands together, so that what they share is compiled once; each appears whole or not at all."""
+    work = _workspace(module)
+    wanted = [_package(module, tool.command) for tool in tools]
+    total = len(_go(work, "list", "-mod=mod", "-deps", *wanted).split())
+    compiled = 0
+
+    def count(line: str) -> None:  # -v names each package when its compilation starts
+        nonlocal compiled
+        compiled += not line.startswith("go: ")
+        advance(compiled / total)
+
+    output = work / "bin"
+    output.mkdir(exist_ok=True)
+    flags = ["-v", "-mod=mod", "-trimpath", "-buildvcs=false", "-ldflags", module.ldflags]
+    _go(work, "build", *flags, "-o", f"{output}/", *wanted, on_line=count)
+    for tool in tools:
+        tool.file.parent.mkdir(parents=True, exist_ok=True)
+        (output / tool.command).rename(tool.file)
 
 
 def _package(module: GoModule, command: str) -> str:
@@ -147,20 +156,28 @@ def _workspace(module: GoModule) -> Path:
     return cache_dir() / "go" / f"{module.name}-{module.version}"
 
 
-def _go(directory: Path, *arguments: str) -> str:
+def _go(directory: Path, *arguments: str, on_line: Callable[[str], None] = lambda _: None) -> str:
+    """Runs Go and returns its output; `on_line` is told each line of stderr."""
     # The caller's proxy, caches and toolchain are kept; what would change the result isn't.
     environment = os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "", "GOWORK": "off"}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(
-        ["go", *arguments], cwd=directory, env=environment, stdout=pipe, stderr=pipe, text=True
-    ) as process:
+    errors: list[str] = []
+    with (
+        tempfile.TemporaryFile("w+") as output,
+        subprocess.Popen(
+            ["go", *arguments], cwd=directory, env=environment, stdout=output, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
         _running.add(process)
-        output, errors = process.communicate()
+        for line in process.stderr or ():
+            errors.append(line.strip())
+            on_line(line)
+        status = process.wait()
         _running.discard(process)
-    if process.returncode != 0:
-        lines = [line for line in errors.splitlines() if line.strip() and not line.startswith("go: downloading")]
-        raise SandboxError(f"go {arguments[0]} {arguments[-1]} failed: {'; '.join(lines[-3:]) or 'no reason given'}")
-    return output
+        if status != 0:
+            reasons = [line for line in errors if line and not line.startswith("go: downloading")]
+            raise SandboxError(f"go {arguments[0]} in {directory} failed: {'; '.join(reasons[-3:]) or status}")
+        output.seek(0)
+        return output.read()
 
 
 def _installed(tool: Tool) -> Path | None:
@@ -185,9 +202,9 @@ def _recorded() -> dict[str, float]:
     return seconds
 
 
-def _record(task: str, seconds: float) -> None:
-    """Keeps how long a task took here, for the next estimate. A build that found all its parts compiled is no guide."""
-    if seconds < 5:
+def _record(task: str, seconds: float, expected: float) -> None:
+    """Keeps how long a task took here, for the next estimate; not when it found much of its work done before."""
+    if seconds < expected / 3:
         return
     file = cache_dir() / "durations.json"
     draft = file.with_suffix(".tmp")

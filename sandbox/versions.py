@@ -19,8 +19,9 @@ class GoModule:
     package: str
     """Path of a command's package below the module; `{command}` stands for its name."""
     ldflags: str
-    commands: dict[str, float]
-    """Command to seconds of a cold build on two cores."""
+    commands: list[str]
+    seconds: float
+    """Of a cold build of all commands on two cores."""
     staging: str | None = None
     """Version that stands for the requirements that the module makes at v0.0.0."""
     at_least: str | None = None
