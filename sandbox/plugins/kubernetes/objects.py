@@ -25,7 +25,7 @@ _SERVER_OWNED = (
     "uid",
 )
 _QUANTITY_MAPS = {"requests", "limits", "hard", "capacity", "overhead", "max", "min", "default", "defaultRequest"}
-_MAPS = {"labels", "annotations", "data", "binaryData", "matchLabels", "nodeSelector", "requests", "limits", "selector"}
+_MAPS = {"labels", "annotations", "data", "binaryData", "matchLabels", "nodeSelector", "requests", "limits"}
 """Fields of which an empty value is the same as none; elsewhere `{}` can mean something, as in `emptyDir: {}`."""
 _QUANTITIES = {"sizeLimit", "averageValue", "divisor"}
 
@@ -72,7 +72,8 @@ def is_secret(item: Object) -> bool:
 def normalised(item: Object) -> Object:
     """The object as the API server would write it back, so that spelling alone makes no difference.
 
-    Quantities in their canonical form, no field that says nothing, a Secret's `stringData` as `data`, no fields that only the server sets.
+    Quantities in their canonical form, no field that says nothing, a Secret's `stringData` as `data`, no fields that
+    only the server sets.
     """
     if is_secret(item):
         item = _normalised_secret(item)
