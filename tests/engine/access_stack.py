@@ -1,95 +1,46 @@
 """An access stack of its own for a test: a directory, a state, a GitLab project, and names that nobody else has."""
 
 import base64
-import json
 import os
 import ssl
-import subprocess
 import tempfile
 import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import yaml
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", ".venv")
+from tests.engine.harness import Outcome, Project
+
 API = os.environ.get("GITLAB_BASE_URL", "")
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended."""
-
-    status: int
-    stdout: str
-    stderr: str
-
-    @property
-    def text(self) -> str:
-        """All that it wrote."""
-        return self.stdout + self.stderr
-
-
-@dataclass
 class AccessStack:
-    """`pulumi` on an access stack, as an administrator."""
+    """The access stack run as an administrator, on namespaces and a GitLab project that no other test has."""
 
-    directory: Path
-    project: dict[str, Any]
-    tag: str = field(default_factory=lambda: f"t{uuid.uuid4().hex[:6]}")
-    environ: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name in PROGRAM:
-            (self.directory / name).symlink_to(CHECKOUT / name)
-        (self.directory / "Pulumi.yaml").write_text((CHECKOUT / "Pulumi.yaml").read_text())
-        (self.directory / "state").mkdir()
-        self.environ = {**os.environ, "PULUMI_BACKEND_URL": f"file://{self.directory / 'state'}", **self.environ}
-        assert self.pulumi("stack", "init", "access").status == 0
+    def __init__(self, directory: Path) -> None:
+        self.run = Project(directory, "access")
+        self.project = new_project()
+        self.tag = f"t{uuid.uuid4().hex[:6]}"
 
     def namespace(self, environment: str) -> str:
         """Where an environment of this stack lives."""
         return f"{self.tag}-{environment}"
 
     def configure(self, environments: Mapping[str, Mapping[str, Any]], **settings: Any) -> None:
-        """Writes the settings; each environment gets a namespace of this test's own, its scope stays its key."""
+        """Writes the settings; each environment gets a namespace of this stack's own, its scope stays its key."""
         named = {name: {"namespace": self.namespace(name), **values} for name, values in environments.items()}
-        access = {"gitlab": {"project": self.project["path_with_namespace"]}, "environments": named, **settings}
-        path = self.directory / "Pulumi.access.yaml"
-        old = yaml.safe_load(path.read_text()) if path.exists() else {}
-        path.write_text(json.dumps({**(old or {}), "config": {"slipway:access": access}}))  # JSON is YAML
+        gitlab = {"project": self.project["path_with_namespace"], **settings.pop("gitlab", {})}
+        self.run.configure({"slipway:access": {"gitlab": gitlab, "environments": named, **settings}})
 
-    def set_secret(self, path: str, value: str) -> None:
-        """Puts a secret into the settings, encrypted; it goes through stdin, never the command line."""
-        done = self.pulumi("config", "set", "--secret", "--path", f"slipway:access.{path}", stdin=value)
-        assert done.status == 0, done.text
-
-    def pulumi(self, *command: str, stdin: str | None = None, env: Mapping[str, str] | None = None) -> Done:
-        """Runs pulumi on the stack and waits."""
-        stack = [] if command[0] == "stack" and command[1] == "init" else ["--stack", "access"]
-        done = subprocess.run(
-            ["pulumi", *command, *stack, "--non-interactive", "--color", "never"],
-            cwd=self.directory, env={**self.environ, **(env or {})}, input=stdin, capture_output=True, text=True,
-            timeout=240, check=False,
-        )  # fmt: skip
-        return Done(done.returncode, done.stdout, done.stderr)
-
-    def up(self, *options: str, env: Mapping[str, str] | None = None) -> Done:
-        """`pulumi up`, without its own preview."""
-        return self.pulumi("up", "--yes", "--skip-preview", *options, env=env)
-
-    def succeed(self, *options: str) -> Done:
+    def up(self, *flags: str, **environ: str) -> Outcome:
         """`pulumi up` that must end well."""
-        done = self.up(*options)
-        assert done.status == 0, done.text
-        return done
+        return self.run.up(*flags, **environ).expect()
 
     def variables(self, scope: str) -> dict[str, dict[str, Any]]:
         """GitLab's variables of a scope, read back by key."""
@@ -99,6 +50,22 @@ class AccessStack:
     def token(self, scope: str, key: str = "KUBE_TOKEN") -> str:
         """A token as a job gets it."""
         return str(self.variables(scope)[key]["value"])
+
+    def kubeconfig(self, scope: str, directory: Path, key: str = "KUBECONFIG_FILE") -> str:
+        """A kubeconfig as a job gets it: a file, of which the variable is the path."""
+        path = directory / key
+        path.touch(mode=0o600)
+        path.write_text(self.variables(scope)[key]["value"])
+        return str(path)
+
+    def discard(self) -> None:
+        """Takes away what is in the cluster, without waiting for it; quicker than a destroy, which has its own test."""
+        policies = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolic"
+        with kubernetes() as admin:
+            for page in ("/api/v1/namespaces", f"{policies}ies", f"{policies}ybindings"):
+                for item in admin.get(page).json()["items"]:
+                    if self.tag in item["metadata"]["name"]:
+                        admin.delete(f"{page}/{item['metadata']['name']}")
 
 
 def gitlab(method: str, path: str, **body: Any) -> httpx2.Response:

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import re
 
 import pytest
 import yaml
@@ -12,7 +11,6 @@ from tests.engine.access_stack import (
     AccessStack,
     gitlab,
     kubernetes,
-    new_project,
     refused_within,
     sampled_arguments,
 )
@@ -32,19 +30,19 @@ def first(tmp_path_factory):
     From -v=9 on the engine itself prints every property of every call, secrets included, whatever a program does
     (sdk/go/common/resource/plugin/rpc.go, "Marshaling property for RPC"): so 8 is the most that can hold no secret.
     """
-    stack = AccessStack(tmp_path_factory.mktemp("access"), new_project())
+    stack = AccessStack(tmp_path_factory.mktemp("access"))
     stack.configure(
         ENVIRONMENTS,
-        gitlab={"project": stack.project["path_with_namespace"], "protectedTags": ["v*"]},
+        gitlab={"protectedTags": ["v*"]},
         registry={"server": "registry.example.com", "username": "bot", "password": "replaced-below"},
     )
-    stack.set_secret("registry.password", PLANTED["registry"])
-    stack.set_secret("environments.production.variables.DATABASE_URL", PLANTED["database"])
+    stack.run.secret("slipway:access.registry.password", PLANTED["registry"])
+    stack.run.secret("slipway:access.environments.production.variables.DATABASE_URL", PLANTED["database"])
     arguments: set[str] = set()
     with sampled_arguments(arguments):
-        done = stack.succeed("-v=8", "--logtostderr", "--logflow")
+        done = stack.up("-v=8", "--logtostderr", "--logflow")
     yield stack, done, arguments
-    assert stack.pulumi("destroy", "--yes", "--skip-preview").status == 0
+    stack.discard()
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +53,9 @@ def stack(first):
 @pytest.fixture
 def fresh(tmp_path):
     """An empty stack that is destroyed afterwards, whatever happened."""
-    stack = AccessStack(tmp_path, new_project())
+    stack = AccessStack(tmp_path)
     yield stack
-    stack.pulumi("destroy", "--yes", "--skip-preview")
+    stack.discard()
 
 
 def whoami(token):
@@ -166,40 +164,34 @@ def test_no_planted_secret_is_in_state_output_logs_or_arguments(first):
     assert len(done.stderr) > 50_000, "the logs are not there"
     assert any("pulumi" in line and " up " in line for line in arguments), "the arguments were not sampled"
     places = {"stdout": done.stdout, "stderr and logs": done.stderr, "arguments": "\n".join(arguments)}
-    for path in stack.directory.rglob("*"):
-        if path.is_file() and not any((stack.directory / name) in path.parents for name in (".venv",)):
-            places[str(path.relative_to(stack.directory))] = path.read_text(errors="replace")
-    assert any(name.startswith("state/") for name in places)
+    for path, content in stack.run.written():
+        places[str(path)] = content.decode(errors="replace")
+    assert any("/stacks/" in name for name in places), "the state was not looked at"
+    places["config"] = stack.run.stack_file.read_text()
     found = [f"{what} in {where}" for what, value in secrets.items() for where, text in places.items() if value in text]
     assert found == []
 
 
 def test_a_second_run_changes_nothing_and_a_refresh_keeps_the_token_secret(stack):
     token = stack.token("staging")
-    assert re.search(r"\d+ unchanged", stack.succeed().stdout)
-    refreshed = stack.pulumi("refresh", "--yes", "--skip-preview")
-    assert refreshed.status == 0, refreshed.text
-    again = stack.succeed()
-    assert not re.search(r"\d+ (created|updated|replaced|deleted)", again.stdout), again.stdout
+    assert set(stack.up().changes) == {"same"}
+    stack.run.refresh().expect()
+    assert set(stack.up().changes) == {"same"}
     assert stack.token("staging") == token
-    state = stack.pulumi("stack", "export")
-    assert token not in state.text
-    assert json.loads(state.stdout)["deployment"]["resources"]
+    assert token not in json.dumps(stack.run.state())
 
 
 def test_the_outputs_name_no_secret(stack):
-    shown = stack.pulumi("stack", "output", "--json", "--show-secrets")
-    assert shown.status == 0, shown.text
+    shown = stack.run.pulumi("stack", "output", "--json", "--show-secrets", "--stack", "access").expect()
     assert stack.token("staging") not in shown.stdout
     assert json.loads(shown.stdout)["access"]["staging"]["namespace"] == stack.namespace("staging")
 
 
 def test_a_destroy_revokes_the_tokens_and_leaves_nothing(fresh):
-    fresh.configure(ENVIRONMENTS, gitlab={"project": fresh.project["path_with_namespace"], "protectedTags": ["v*"]})
-    fresh.succeed()
+    fresh.configure(ENVIRONMENTS, gitlab={"protectedTags": ["v*"]})
+    fresh.up()
     tokens = [fresh.token("staging"), fresh.token("production"), fresh.token("staging", "KUBE_PREVIEW_TOKEN")]
-    destroyed = fresh.pulumi("destroy", "--yes", "--skip-preview")
-    assert destroyed.status == 0, destroyed.text
+    fresh.run.destroy().expect()
     for token in tokens:
         assert refused_within(token, 15) <= 15
     base = f"projects/{fresh.project['id']}"
@@ -215,12 +207,12 @@ def test_a_destroy_revokes_the_tokens_and_leaves_nothing(fresh):
 
 def test_cluster_scope_binds_the_articles_cluster_role_and_leaves_nothing(fresh):
     fresh.configure({"staging": {}}, scope="cluster")
-    done = fresh.succeed()
-    assert "every namespace" in done.text
+    done = fresh.up()
+    assert "every namespace" in done.output
     with kubernetes(fresh.token("staging")) as client:
         assert client.get("/api/v1/namespaces/kube-system/secrets").status_code == 200
         assert client.get("/api/v1/nodes").status_code == 403
-    assert fresh.pulumi("destroy", "--yes", "--skip-preview").status == 0
+    fresh.run.destroy().expect()
     with kubernetes() as admin:
         assert admin.get("/apis/rbac.authorization.k8s.io/v1/clusterroles/gitlab-deploy-role").status_code == 404
         assert (

@@ -7,30 +7,30 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.engine.access_stack import AccessStack, gitlab, kubernetes, new_project
+from tests.engine.access_stack import AccessStack, gitlab, kubernetes
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     """One for all: nothing is ever written, so there is nothing to undo."""
-    stack = AccessStack(tmp_path_factory.mktemp("preflight"), new_project())
+    stack = AccessStack(tmp_path_factory.mktemp("preflight"))
     stack.configure({"staging": {"branches": ["develop"]}})
     return stack
 
 
 def refusal(stack, **env):
     """The one line of a run that must fail and leave everything as it is."""
-    done = stack.up(env=env)
+    done = stack.run.up(**env)
     assert done.status != 0
-    assert "Traceback" not in done.text
-    assert os.environ["GITLAB_TOKEN"] not in done.text
+    assert "Traceback" not in done.output
+    assert os.environ["GITLAB_TOKEN"] not in done.output
     with kubernetes() as admin:
         namespace = admin.get(f"/api/v1/namespaces/{stack.namespace('staging')}")
     assert namespace.status_code == 404
     assert gitlab("GET", f"projects/{stack.project['id']}/variables").json() == []
-    errors = [line.strip() for line in done.text.splitlines() if line.strip().startswith("error: ")]
+    errors = [line.strip() for line in done.output.splitlines() if line.strip().startswith("error: ")]
     told = [line for line in errors if "update failed" not in line]
-    assert len(told) == 1, done.text
+    assert len(told) == 1, done.output
     return told[0]
 
 
@@ -110,9 +110,9 @@ def test_a_variable_that_someone_made_by_hand_is_not_overwritten(stack):
     page = f"projects/{stack.project['id']}/variables"
     assert gitlab("POST", page, key="KUBE_TOKEN", value="by-hand-1", environment_scope="staging").status_code == 201
     try:
-        done = stack.up()
+        done = stack.run.up()
         assert done.status != 0
-        assert "variable KUBE_TOKEN (scope staging) exists" in done.text
+        assert "variable KUBE_TOKEN (scope staging) exists" in done.output
         assert [v["value"] for v in gitlab("GET", page).json()] == ["by-hand-1"]
     finally:
         gitlab("DELETE", f"{page}/KUBE_TOKEN?filter[environment_scope]=staging")

@@ -8,18 +8,18 @@ import time
 
 import pytest
 
-from tests.engine.access_stack import AccessStack, faulty, kubernetes, new_project, refused_within
+from tests.engine.access_stack import AccessStack, faulty, kubernetes, refused_within
 
 HOUR = 3600
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    stack = AccessStack(tmp_path_factory.mktemp("renewal"), new_project())
+    stack = AccessStack(tmp_path_factory.mktemp("renewal"))
     configure(stack)
-    stack.succeed()
+    stack.up()
     yield stack
-    assert stack.pulumi("destroy", "--yes", "--skip-preview").status == 0
+    stack.discard()
 
 
 def configure(stack, renew_before=60, expiration=HOUR):
@@ -72,7 +72,7 @@ def test_a_token_that_is_due_is_replaced_without_a_gap(stack):
     reader = Reader(stack)
     reader.start()
     try:
-        done = stack.succeed()
+        done = stack.up()
     finally:
         reader.ended.set()
         reader.join()
@@ -83,10 +83,10 @@ def test_a_token_that_is_due_is_replaced_without_a_gap(stack):
     assert reader.good > 20
     assert reader.seen in ([old, new], [old])
     # The old Secret goes last, after GitLab has the new token.
-    lines = done.stdout.splitlines()
-    updated = max(i for i, line in enumerate(lines) if "ProjectVariable" in line and " updated" in line)
-    deleted = min(i for i, line in enumerate(lines) if "-anchor" in line and " deleted " in line)
-    assert deleted > updated
+    steps = done.operations()
+    updated = max(i for i, (step, name) in enumerate(steps) if step == "update" and "KUBE" in name)
+    deleted = min(i for i, (step, name) in enumerate(steps) if step.startswith("delete") and "-anchor" in name)
+    assert deleted > updated, steps
     assert works(stack, new)
     assert refused_within(old, 15) <= 15
 
@@ -94,52 +94,50 @@ def test_a_token_that_is_due_is_replaced_without_a_gap(stack):
 def test_a_preview_of_a_renewal_shows_it_and_changes_nothing(stack):
     old, before = stack.token("staging"), anchors(stack)
     due(stack)
-    shown = stack.pulumi("preview")
-    assert shown.status == 0, shown.text
-    assert "replace" in shown.stdout
+    assert "replace" in stack.run.preview().expect().changes
     assert stack.token("staging") == old
     assert anchors(stack) == before
 
 
 def test_a_shorter_expiration_replaces_a_longer_token_at_once(stack):
     configure(stack, expiration=2 * HOUR, renew_before=2 * HOUR - 1)  # due, so that there is one of two hours
-    stack.succeed()
+    stack.up()
     longer = stack.token("staging")
     configure(stack, expiration=2 * HOUR)
-    assert "unchanged" in stack.succeed().stdout
+    assert set(stack.up().changes) == {"same"}
     assert stack.token("staging") == longer
     configure(stack, expiration=HOUR)
-    stack.succeed()
+    stack.up()
     assert stack.token("staging") != longer
     assert refused_within(longer, 15) <= 15
 
 
 def test_deleting_the_secret_revokes_the_token_and_the_next_run_mints_another(stack):
     configure(stack)
-    stack.succeed()
+    stack.up()
     old, [name] = stack.token("staging"), anchors(stack)
     with kubernetes() as admin:
         path = f"/api/v1/namespaces/{stack.namespace('staging')}/secrets/{name}"
         assert admin.delete(path).status_code == 200
     assert refused_within(old, 15) <= 15
-    stack.succeed()
+    stack.up()
     assert works(stack, stack.token("staging"))
     assert anchors(stack) > [name]
 
 
 def test_a_renewal_that_failed_half_way_leaves_the_old_token_good_and_is_finished_by_the_next_run(stack):
     configure(stack)
-    stack.succeed()
+    stack.up()
     old, [first] = stack.token("staging"), anchors(stack)
     due(stack)
     with faulty(status=500, count=99, method="PUT", path="/variables/"):
-        assert stack.up().status != 0
+        assert stack.run.up().status != 0
     assert stack.token("staging") == old
     assert works(stack, old)
     [kept, half] = anchors(stack)
     assert kept == first
     configure(stack)  # nothing is due any more: the newest is fresh, though GitLab has never seen it
-    stack.succeed()
+    stack.up()
     assert anchors(stack) == [half]
     assert works(stack, stack.token("staging"))
     assert refused_within(old, 15) <= 15
