@@ -1,6 +1,6 @@
 """An environment: its workloads, each with its release."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -8,6 +8,7 @@ import pulumi
 from components.provider import kubernetes_provider
 from components.workload import Workload, WorkloadArgs
 from preflight import cluster
+from release import manifests
 from release.manifests import Subject
 from release.prepare import prepare
 from settings import Environment as EnvironmentSettings
@@ -33,25 +34,20 @@ class Environment(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
         namespace, preview = args.settings.namespace, pulumi.runtime.is_dry_run()
+        subjects = {key: Subject(key, args.settings, workload) for key, workload in args.workloads.items()}
         client = cluster.connect()
-        exists = cluster.check(client, namespace, needed_rights(args.workloads, preview=preview))
+        exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview))
         if not exists and not preview:
             raise cluster.PreflightError(
                 f"namespace {namespace} does not exist: run `pulumi up` on the access stack, which makes it"
             )
         if not exists:
             pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
-        prepared = {
-            key: prepare(
-                client,
-                Subject(key, args.settings, workload),
-                args.run,
-                preview=preview,
-                exists=exists,
-                warn=pulumi.log.warn,
-            )
-            for key, workload in args.workloads.items()
-        }
+        with cluster.telling(client):
+            prepared = {
+                key: prepare(client, subject, args.run, preview=preview, exists=exists, warn=pulumi.log.warn)
+                for key, subject in subjects.items()
+            }
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         below = pulumi.ResourceOptions(parent=self, provider=provider)
         self.workloads = {
@@ -61,13 +57,27 @@ class Environment(pulumi.ComponentResource):
         self.register_outputs({"workloads": self.summary})
 
 
-def needed_rights(workloads: Mapping[str, WorkloadSettings], *, preview: bool) -> list[cluster.Right]:
-    """What the identity must be allowed for these workloads; a preview only reads, and no Secrets."""
-    kinds = ["deployments.apps", "services", "configmaps"]
-    kinds += ["poddisruptionbudgets.policy", "horizontalpodautoscalers.autoscaling"]
-    kinds += ["ingresses.networking.k8s.io", "networkpolicies.networking.k8s.io"]
+OPTIONAL = {
+    "poddisruptionbudgets.policy": manifests.disruption_budget,
+    "horizontalpodautoscalers.autoscaling": manifests.autoscaler,
+    "ingresses.networking.k8s.io": manifests.ingress,
+    "networkpolicies.networking.k8s.io": manifests.network_policy,
+}
+"""What only some workloads have, and what makes it."""
+
+
+def needed_rights(subjects: Iterable[Subject], *, preview: bool) -> list[cluster.Right]:
+    """What the identity must be allowed for these workloads; a preview only reads, and no Secrets.
+
+    What no workload has is only looked for (release/observe.py): a role that leaves it out otherwise is wide enough.
+    """
+    subjects = tuple(subjects)
+    used = ["deployments.apps", "services", "configmaps"]
+    used += [kind for kind, make in OPTIONAL.items() if any(map(make, subjects))]
+    looked_for = cluster.rights(("get",), *(kind for kind in OPTIONAL if kind not in used))
     if preview:
-        return cluster.rights(cluster.READ, *kinds)
-    if any(workload.secret_env for workload in workloads.values()):
-        kinds.append("secrets")
-    return cluster.rights((*cluster.READ, *cluster.WRITE), *kinds) + cluster.rights(("get", "list"), "pods")
+        return cluster.rights(cluster.READ, *used) + looked_for
+    if any(subject.workload.secret_env for subject in subjects):
+        used.append("secrets")
+    pods = cluster.rights(("list",), "pods")  # why a release does not come up
+    return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + pods

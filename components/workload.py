@@ -71,6 +71,7 @@ def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: p
     wanted = declared({"metadata": metadata, **fixed}, held.live)
     data = dict(held.data or {})
     child = f"{name}-{key.removeprefix(args.prepared.subject.name + '-')}"
+    unknown = {"data": held.data is None, "metadata": not held.readable}
     hooks = remade(child, args.client, "Secret", {**wanted, "data": data}, held.live)
     return k8s.core.v1.Secret(
         child,
@@ -78,7 +79,7 @@ def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: p
         data=pulumi.Output.secret(data),
         opts=pulumi.ResourceOptions(
             parent=parent,
-            ignore_changes=None if held.data is not None else ["data", "metadata"],
+            ignore_changes=[path for path, left in unknown.items() if left],
             hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
         ),
     )

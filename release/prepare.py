@@ -25,6 +25,8 @@ class HeldSecret:
     data: Mapping[str, str] | None = field(repr=False)
     """Base64 values; None where this identity may not read them: then it stays as it is."""
     live: Manifest | None = field(repr=False)
+    readable: bool = True
+    """Whether this identity may read Secrets; where not, `live` is None though there may be one."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _held(
         live, readable = held_secret(client, subject.namespace, name) if exists else (None, True)
         known = secret.data if secret and name == secret.name else (live or {}).get("data")
         if known is not None or not readable or preview:
-            held[name] = HeldSecret(known, live)
+            held[name] = HeldSecret(known, live, readable)
         elif name in target.secrets:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is "
