@@ -75,7 +75,7 @@ def connect() -> Client:
     path = Path(named or "~/.kube/config").expanduser()
     try:
         in_pod = not named and not path.is_file() and Path(SERVICE_ACCOUNT).is_dir()
-        config = KubeConfig.from_service_account() if in_pod else KubeConfig.from_file(path)
+        config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
         return Client(config.get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
