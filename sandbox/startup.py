@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for_all
 from pathlib import Path
 
 from sandbox import cgroups, configuration, health, images, network, supervision, teardown
@@ -93,6 +94,11 @@ class _Start:
         steps += [self.finish_cluster]
         with ThreadPoolExecutor(len(steps)) as pool:
             jobs = [pool.submit(self.guarded, step) for step in steps]
+            try:
+                wait_for_all(jobs)
+            except BaseException:  # SIGINT, SIGTERM
+                self.failed.set()
+                raise
         errors = [error for job in jobs if (error := job.exception())]
         if errors:
             raise next((error for error in errors if not isinstance(error, _Cancelled)), errors[0])

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -80,7 +81,11 @@ def run_a_pod(paths: Paths) -> None:
 @pytest.fixture(scope="module")
 def first() -> Iterator[Paths]:
     """A sandbox that stands; a test that breaks it leaves the mending to the next `up`."""
-    up(FIRST)
+    with ThreadPoolExecutor(2) as pool:
+        runs = list(pool.map(lambda _: sandbox(FIRST, "up"), range(2)))
+    # Two at once: one starts it, the other waits and finds it standing.
+    assert [run.returncode for run in runs] == [0, 0], runs
+    assert sorted("already" in run.stdout for run in runs) == [False, True]
     yield FIRST
     sandbox(FIRST, "down", "--purge")
 
@@ -240,6 +245,18 @@ def test_up_recovers_when_it_was_killed_half_way(first: Paths) -> None:
     assert "kube-proxy" not in pids(first)  # it had not got that far
     up(first)
     run_a_pod(first)
+
+
+def test_an_up_that_is_interrupted_cleans_up_after_itself(first: Paths) -> None:
+    sandbox(first, "down")
+    command = [sys.executable, "-m", "sandbox", "up", "--name", first.name]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 20
+        while "kube-apiserver" not in pids(first) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.terminate()
+        assert process.wait(10) == 143
+    assert traces(first) == []
 
 
 def test_up_recovers_from_what_a_reboot_leaves_and_harms_no_stranger(first: Paths) -> None:
