@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
 from lightkube import ApiError, Client
 from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.resources.admissionregistration_v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
@@ -21,7 +22,7 @@ from preflight import cluster, gitlab
 from release.manifests import ownership
 from settings import Access
 
-_WRITES = ("get", "create", "patch", "delete")
+_WRITES = ("get", "list", "watch", "create", "patch", "delete")  # the provider lists and watches what it deletes
 _NAMESPACED = (
     ("", "serviceaccounts"), ("", "secrets"), ("", "resourcequotas"), ("", "limitranges"),
     ("rbac.authorization.k8s.io", "roles"), ("rbac.authorization.k8s.io", "rolebindings"),
@@ -47,7 +48,14 @@ class Facts:
 
 def observe(access: Access) -> Facts:
     """Reads all of it; raises UserError with everything of one kind that stands in the way."""
-    client = cluster.connect()
+    try:
+        return _observe(cluster.connect(), access)
+    except httpx2.HTTPError as error:
+        reason = str(error).strip().split("\n", 1)[0] or type(error).__name__
+        raise cluster.PreflightError(f"the cluster stopped answering: {reason}: try again") from None
+
+
+def _observe(client: Client, access: Access) -> Facts:
     existing = {
         name: cluster.check(client, environment.namespace, ()) for name, environment in access.environments.items()
     }
