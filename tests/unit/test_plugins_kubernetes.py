@@ -1,16 +1,20 @@
 """The kubernetes double: what it calls a difference, a replacement, the same quantity, a finished rollout."""
 
+import threading
+
 import pytest
+import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sandbox.plugins.kubernetes.api import ApiError
 from sandbox.plugins.kubernetes.diff import Change, differences
 from sandbox.plugins.kubernetes.field_managers import owns, takeover_patch
 from sandbox.plugins.kubernetes.immutable import immutable_fields
 from sandbox.plugins.kubernetes.kubeconfig import KubeconfigError, load
 from sandbox.plugins.kubernetes.objects import mark_secrets, normalised, pruned
 from sandbox.plugins.kubernetes.quantity import canonical
-from sandbox.plugins.kubernetes.waiting import condition_for
+from sandbox.plugins.kubernetes.waiting import Patience, Unfinished, await_ready, condition_for
 from sandbox.plugins.properties import UNKNOWN, Secret
 
 JSON = st.recursive(
@@ -225,6 +229,55 @@ def test_a_deployment_is_awaited_until_its_last_replica_is_updated_and_available
     assert condition is not None
     assert condition(None, rollout()).done
     assert not condition(None, rollout(**unfinished)).done
+
+
+class Answers:
+    """An API server that gives these answers in turn."""
+
+    def __init__(self, *answers):
+        self.answers = list(answers)
+
+    def path_of(self, item):
+        return f"/{item['metadata']['name']}"
+
+    def call(self, method, path, **query):
+        assert (method, path) == ("GET", "/d")
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def patience(told, timeout=5.0):
+    return Patience(timeout, threading.Event(), told.append)
+
+
+def test_waiting_goes_on_through_a_server_that_is_away_and_tells_how_far_it_is():
+    told = []
+    api = Answers(urllib3.exceptions.ProtocolError("gone"), ApiError(503, {}), rollout(available=2), rollout())
+    assert await_ready(api, {}, rollout(available=1), patience(told)) == rollout()
+    assert told[0] == "Waiting for app ReplicaSet to be available (1/3 Pods available)"
+    assert told[-1] == ""
+
+
+def test_an_object_that_may_not_be_read_is_unfinished_and_not_unmade():
+    refused = ApiError(403, {"message": "forbidden"})
+    with pytest.raises(Unfinished, match="forbidden") as unfinished:
+        await_ready(Answers(refused), {}, rollout(available=1), patience([]))
+    assert unfinished.value.live == rollout(available=1)
+
+
+def test_a_cancelled_wait_ends_at_once_with_what_is_missing():
+    waits = patience([])
+    waits.cancelled.set()
+    with pytest.raises(Unfinished, match="cancelled") as unfinished:
+        await_ready(Answers(), {}, rollout(available=1), waits)
+    assert unfinished.value.reasons
+
+
+def test_skip_await_waits_for_nothing():
+    skipped = {"metadata": {"annotations": {"pulumi.com/skipAwait": "true"}}}
+    assert await_ready(Answers(), skipped, rollout(available=0), patience([])) == rollout(available=0)
 
 
 KUBECONFIG = """

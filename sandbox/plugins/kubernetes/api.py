@@ -4,6 +4,7 @@ import json
 import ssl
 import tempfile
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ Object = dict[str, Json]
 
 CONNECT_SECONDS = 10
 READ_SECONDS = 120
+_BUSY_TRIES = 10
 
 
 class ApiError(Exception):
@@ -78,7 +80,11 @@ class Api:
             headers["Content-Type"] = f"application/{content[patch]}" if patch else "application/json"
         given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}
         url = f"{self.access.server}{path}" + (f"?{urlencode(given)}" if given else "")
-        answer = self._pool.request(method, url, body=data, headers=headers, timeout=self._timeout)
+        for _ in range(_BUSY_TRIES):
+            answer = self._pool.request(method, url, body=data, headers=headers, timeout=self._timeout)
+            if answer.status != 429:
+                break
+            time.sleep(float(answer.headers.get("Retry-After") or 1))  # nothing was done: the server sheds load
         try:
             content_ = json.loads(answer.data) if answer.data else {}
         except ValueError:

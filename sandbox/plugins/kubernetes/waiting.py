@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import urllib3
+
 from sandbox.plugins.kubernetes.api import Api, ApiError, Object
 from sandbox.plugins.kubernetes.objects import (
     SKIP_AWAIT,
@@ -71,7 +73,7 @@ def await_ready(api: Api, inputs: Object, live: Object, patience: Patience) -> O
     pause, told, stable_since = _FIRST_PAUSE, "", 0.0
     while True:
         if metadata(live).get("generation", 0) >= generation:
-            progress = condition(api, live)
+            progress = _asked(condition, api, live)
             stable_since = (stable_since or time.monotonic()) if progress.done else 0.0
             settle = _SETTLE_SECONDS if condition is _service else 0.0
             if progress.done and time.monotonic() - stable_since >= settle:
@@ -87,7 +89,27 @@ def await_ready(api: Api, inputs: Object, live: Object, patience: Patience) -> O
             raise Unfinished(f"'{name_of(live)}' timed out waiting to be Ready", live, reasons)
         patience.cancelled.wait(pause)
         pause = min(pause * 1.5, _LAST_PAUSE)
-        live = api.call("GET", path)
+        live = _seen_again(api, path, live)
+
+
+def _asked(condition: Condition, api: Api, live: Object) -> Progress:
+    """What the condition says; what it may not look at, or cannot reach just now, is a reason and no failure."""
+    try:
+        return condition(api, live)
+    except (ApiError, urllib3.exceptions.HTTPError) as error:
+        return Progress(False, str(error), [str(error)])
+
+
+def _seen_again(api: Api, path: str, live: Object) -> Object:
+    """The object as it is now, or as it was while the API server cannot say; the write itself has succeeded."""
+    try:
+        return api.call("GET", path)
+    except urllib3.exceptions.HTTPError:
+        return live
+    except ApiError as error:
+        if error.code >= 500:
+            return live
+        raise Unfinished(f"'{name_of(live)}' cannot be waited for: {error}", live, [str(error)]) from None
 
 
 def check_ready(api: Api, inputs: Object, live: Object) -> None:
@@ -95,7 +117,7 @@ def check_ready(api: Api, inputs: Object, live: Object) -> None:
     condition = condition_for(live)
     if condition is None or is_annotated(inputs, SKIP_AWAIT) or condition in _ONLY_AWAITED:
         return
-    progress = condition(api, live)
+    progress = _asked(condition, api, live)
     if not progress.done:
         message = f"Resource '{name_of(live)}' was created but failed to initialize"
         raise Unfinished(message, live, progress.reasons + _pod_errors(api, live))
