@@ -182,12 +182,12 @@ def _prometheus(paths: Paths) -> Component:
 
 def _discovery(paths: Paths) -> Component:
     argv = [sys.executable, "-m", "sandbox.discovery", str(paths.pki / "pod-discovery.kubeconfig"), str(paths.targets)]
-    # Its sign of life is the file itself, written anew at each round.
+    # Its sign of life is the file itself, touched at each look.
     return Component(
         "pod-discovery",
         argv,
         str(paths.targets),
-        lambda: health.written_within(paths.targets, seconds=60),
+        lambda: health.written_within(paths.targets, seconds=30),
         needs_api=True,
         env=_python_environment(),
     )

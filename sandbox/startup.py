@@ -21,6 +21,9 @@ from sandbox.shell import install_tools
 PATIENCE = 90.0
 """Seconds for all daemons to become healthy. A cold, busy machine takes 20."""
 
+SECOND_THOUGHTS = 10.0
+"""Seconds in which a daemon that runs must show itself healthy before `up` makes everything anew."""
+
 # Prometheus' targets are found by a user who may only read pods.
 DISCOVERY_ROLE = """
 apiVersion: rbac.authorization.k8s.io/v1
@@ -45,8 +48,14 @@ def stands(paths: Paths, tools: dict[str, Path]) -> bool:
     if any(running[part.name].executable != Path(part.argv[0]).resolve() for part in wanted if part.name in tools):
         return False  # another version is wanted now
     network.enter(paths)
+    # A busy machine may keep an answer waiting: a cluster with someone's work in it isn't thrown away for that.
+    deadline = time.monotonic() + SECOND_THOUGHTS
     with ThreadPoolExecutor(len(wanted)) as pool:
-        return all(pool.map(lambda part: part.healthy(), wanted))
+        while not all(pool.map(lambda part: part.healthy(), wanted)):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+    return True
 
 
 def start(paths: Paths, tools: dict[str, Path], report: Callable[[str], None]) -> None:

@@ -182,6 +182,26 @@ def test_no_secret_is_in_an_argument_list_or_a_log(standing: Paths) -> None:
         assert [name for name, text in texts.items() if secret.encode() in text] == []
 
 
+def test_prometheus_scrapes_a_pod_that_asks_for_it(standing: Paths) -> None:
+    # Nothing listens there: what counts is that it was found, and asked.
+    annotations = "--annotations=prometheus.io/scrape=true,prometheus.io/port=9"
+    kubectl(standing, "run", "asks", "--image=registry.k8s.io/pause:3.10", "--image-pull-policy=Never", annotations)
+    query = "http://10.89.0.1:9090/api/v1/query?query=up"
+    deadline = time.monotonic() + 30
+    found: list[dict[str, dict[str, str]]] = []
+    while not found and time.monotonic() < deadline:
+        time.sleep(0.5)
+        found = json.loads(sandbox(standing, "exec", "curl", "--silent", query).stdout)["data"]["result"]
+    assert [(series["metric"]["pod"], series["metric"]["run"]) for series in found] == [("asks", "asks")]
+
+
+def test_a_component_that_is_stuck_makes_up_start_anew(standing: Paths) -> None:
+    before = pids(standing)
+    os.kill(before["kube-scheduler"], signal.SIGSTOP)
+    up(standing)
+    assert not set(pids(standing).values()) & set(before.values())
+
+
 def test_the_registry_wants_a_password_and_proves_itself_by_the_sandboxes_ca(standing: Paths) -> None:
     url = "https://10.89.0.1:5000/v2/"
     ask = ["curl", "--silent", "--show-error", "--output", "/dev/null", "--write-out", "%{http_code}"]

@@ -12,7 +12,7 @@ from lightkube.models.core_v1 import Pod, PodStatus
 from lightkube.models.meta_v1 import ObjectMeta
 
 from sandbox import official, packages, tools, versions
-from sandbox.discovery import Targets, target
+from sandbox.discovery import target, write
 from sandbox.errors import SandboxError
 from sandbox.paths import Paths
 from sandbox.records import ProcessRecord
@@ -97,15 +97,18 @@ def test_a_pod_without_its_annotations_or_not_running_is_not_scraped(other: Pod)
     assert target(other) is None
 
 
-def test_a_pod_that_ends_leaves_the_targets(tmp_path: Path) -> None:
-    targets = Targets(tmp_path / "pods.json")
-    targets.put(pod(**ANNOTATED))
-    targets.write()
-    assert len(json.loads(targets.file.read_text())) == 1
-    targets.put(pod(phase="Succeeded", **ANNOTATED))
-    targets.write()
-    assert json.loads(targets.file.read_text()) == []
-    assert list(tmp_path.iterdir()) == [targets.file]
+def test_targets_are_replaced_whole_and_only_when_they_change(tmp_path: Path) -> None:
+    file = tmp_path / "pods.json"
+    entry = target(pod(**ANNOTATED))
+    assert entry is not None
+    write([entry], file)
+    written = file.stat()
+    os.utime(file, (0, 0))
+    write([entry], file)
+    assert file.stat().st_ino == written.st_ino  # Prometheus has nothing to read anew
+    assert file.stat().st_mtime > 0  # but it is a sign of life
+    write([], file)
+    assert json.loads(file.read_text()) == []
 
 
 def executable(file: Path, script: str = "") -> Path:
