@@ -20,13 +20,17 @@ ACCEPT = ", ".join(
     ]
 )
 TIMEOUT_SECONDS = 10.0
+DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
+"""Its names; the last one answers."""
 
 
 class ImageUnresolved(UserError):
     """The registry does not have the image, does not let us see it, or does not answer."""
 
 
-def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
+def resolve(
+    image: str, environment: Mapping[str, str] = os.environ, transport: httpx2.BaseTransport | None = None
+) -> str:
     """`repository@sha256:…` for an image by tag or digest; raises ImageUnresolved.
 
     Credentials are those of the job: GitLab's CI_REGISTRY_USER/CI_REGISTRY_PASSWORD for CI_REGISTRY, else the `auths`
@@ -38,15 +42,19 @@ def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
     url = f"https://{host}/v2/{path}/manifests/{digest or tag}"
     credentials = _credentials(host, environment)
     try:
-        with httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True, auth=credentials) as client:
+        with httpx2.Client(
+            timeout=TIMEOUT_SECONDS, follow_redirects=True, auth=credentials, transport=transport
+        ) as client:
             answer = client.head(url, headers={"Accept": ACCEPT})
             if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
                 token = _bearer(client, answer.headers["www-authenticate"])
-                client.auth = httpx2.Auth()  # the login was for the token service
-                answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
-    except httpx2.HTTPError as error:
+                if token:
+                    client.auth = httpx2.Auth()  # the login was for the token service
+                    answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ImageUnresolved(
-            f"image {image}: registry {host} does not answer ({error}): check its name and the network"
+            f"image {image}: registry {host} does not answer ({str(error) or type(error).__name__}): check its name, "
+            "its certificate (SSL_CERT_FILE) and the network"
         ) from None
     if answer.status_code == 404:
         raise ImageUnresolved(f"image {image}: not in the registry: push it first, or check repository and tag")
@@ -58,7 +66,9 @@ def resolve(image: str, environment: Mapping[str, str] = os.environ) -> str:
         )
     found = answer.headers.get("docker-content-digest", digest or "")
     if answer.status_code != 200 or not found:
-        raise ImageUnresolved(f"image {image}: registry {host} answers {answer.status_code} without a digest")
+        raise ImageUnresolved(
+            f"image {image}: registry {host} answers {answer.status_code} without a digest: try again later"
+        )
     return f"{repository}@{found}"
 
 
@@ -73,9 +83,11 @@ def split(image: str) -> tuple[str, str, str | None]:
 
 def _registry(repository: str) -> tuple[str, str]:
     host, slash, path = repository.partition("/")
+    if host in DOCKER_HUB:
+        return DOCKER_HUB[-1], path if "/" in path else f"library/{path}"
     if slash and ("." in host or ":" in host or host == "localhost"):
         return host, path
-    return "registry-1.docker.io", repository if slash else f"library/{repository}"
+    return DOCKER_HUB[-1], repository if slash else f"library/{repository}"
 
 
 def _credentials(host: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
@@ -84,9 +96,10 @@ def _credentials(host: str, environment: Mapping[str, str]) -> tuple[str, str] |
     config = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         auths = json.loads(config.read_text()).get("auths", {})
-        entry = auths.get(host) or auths.get(f"https://{host}") or {}
+        names = [host, f"https://{host}", *(["https://index.docker.io/v1/"] if host in DOCKER_HUB else [])]
+        entry: Mapping[str, str] = next((auths[name] for name in names if name in auths), {})
         user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # not there, or not what Docker writes
         return None
     return user, password
 
@@ -100,5 +113,8 @@ def _bearer(client: httpx2.Client, challenge: str) -> str:
     answer = client.get(realm, params=fields)
     if answer.status_code != 200:
         return ""
-    body = answer.json()
+    try:
+        body = answer.json()
+    except ValueError:
+        return ""
     return str(body.get("token") or body.get("access_token") or "")

@@ -1,0 +1,228 @@
+"""An image becomes a digest: whom the registry is asked as, and how its answers are told."""
+
+import base64
+import json
+
+import httpx2
+import pytest
+
+from release.image import ImageUnresolved, resolve, split
+
+DIGEST = f"sha256:{'a' * 64}"
+OTHER = f"sha256:{'b' * 64}"
+HOST = "registry.example.com"
+APP = f"{HOST}/group/app"
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A job's environment without any login."""
+    return {"DOCKER_CONFIG": str(tmp_path)}
+
+
+def basic(user, password):
+    return "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+
+
+def docker_config(environment, content):
+    with open(f"{environment['DOCKER_CONFIG']}/config.json", "w") as file:
+        file.write(content if isinstance(content, str) else json.dumps(content))
+
+
+def login(user, password):
+    return {"auth": base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+class Registry:
+    """A registry with one image, v1; `answer` decides on every request, by default it shows it to everyone."""
+
+    def __init__(self, answer=None):
+        self.requests, self.answer = [], answer or (lambda _: httpx2.Response(200, headers=SHOWN))
+
+    def resolve(self, reference, environment):
+        def handle(request):
+            self.requests.append(request)
+            return self.answer(request)
+
+        return resolve(reference, environment, httpx2.MockTransport(handle))
+
+    def refusal(self, reference, environment):
+        with pytest.raises(ImageUnresolved) as refused:
+            self.resolve(reference, environment)
+        assert "\n" not in str(refused.value)
+        return str(refused.value)
+
+    @property
+    def logins(self):
+        return [request.headers.get("authorization") for request in self.requests]
+
+
+SHOWN = {"docker-content-digest": DIGEST}
+
+
+@pytest.mark.parametrize(
+    ("reference", "parts"),
+    [
+        ("app", ("app", "latest", None)),
+        ("app:v1", ("app", "v1", None)),
+        ("host:5000/app", ("host:5000/app", "latest", None)),
+        ("host:5000/a/b:v1", ("host:5000/a/b", "v1", None)),
+        (f"host/app@{DIGEST}", ("host/app", "latest", DIGEST)),
+        (f"host:5000/app:v1@{DIGEST}", ("host:5000/app", "v1", DIGEST)),
+    ],
+)
+def test_a_reference_is_taken_apart(reference, parts):
+    assert split(reference) == parts
+
+
+@pytest.mark.parametrize(
+    ("reference", "url"),
+    [
+        (f"{APP}:v1", f"https://{HOST}/v2/group/app/manifests/v1"),
+        (f"{APP}:v1@{DIGEST}", f"https://{HOST}/v2/group/app/manifests/{DIGEST}"),
+        ("localhost/app", "https://localhost/v2/app/manifests/latest"),
+        ("nginx", "https://registry-1.docker.io/v2/library/nginx/manifests/latest"),
+        ("docker.io/nginx:1", "https://registry-1.docker.io/v2/library/nginx/manifests/1"),
+        ("group/app", "https://registry-1.docker.io/v2/group/app/manifests/latest"),
+    ],
+)
+def test_the_registry_that_the_reference_names_is_asked(reference, url, nowhere):
+    registry = Registry()
+    assert registry.resolve(reference, nowhere) == f"{split(reference)[0]}@{DIGEST}"
+    assert [(request.method, str(request.url)) for request in registry.requests] == [("HEAD", url)]
+    assert "application/vnd.oci.image.index.v1+json" in registry.requests[0].headers["accept"]
+
+
+# Whom it is asked as
+
+
+def test_the_jobs_own_login_counts_for_gitlabs_registry_alone(nowhere):
+    job = {**nowhere, "CI_REGISTRY": HOST, "CI_REGISTRY_USER": "job", "CI_REGISTRY_PASSWORD": "pass"}
+    docker_config(nowhere, {"auths": {HOST: login("ada", "a"), "other.example.com": login("eve", "e")}})
+    registry = Registry()
+    registry.resolve(f"{APP}:v1", job)
+    registry.resolve("other.example.com/app", job)
+    registry.resolve("third.example.com/app", job)
+    assert registry.logins == [basic("job", "pass"), basic("eve", "e"), None]
+
+
+@pytest.mark.parametrize("key", [HOST, f"https://{HOST}"])
+def test_a_docker_login_is_found_by_host_and_by_address(key, nowhere):
+    docker_config(nowhere, {"auths": {key: login("ada", "with:colon")}})
+    registry = Registry()
+    registry.resolve(f"{APP}:v1", nowhere)
+    assert registry.logins == [basic("ada", "with:colon")]
+
+
+def test_the_login_of_docker_hub_has_a_name_of_its_own(nowhere):
+    docker_config(nowhere, {"auths": {"https://index.docker.io/v1/": login("ada", "a")}})
+    registry = Registry()
+    registry.resolve("nginx", nowhere)
+    assert registry.logins == [basic("ada", "a")]
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"auths": null}', {"auths": {HOST: {}}}, {"auths": {HOST: None}}, {"auths": {HOST: {"auth": "x"}}}],
+)
+def test_a_docker_config_that_says_nothing_of_use_means_no_login(content, nowhere):
+    docker_config(nowhere, content)
+    registry = Registry()
+    registry.resolve(f"{APP}:v1", nowhere)
+    assert registry.logins == [None]
+
+
+# The token service
+
+
+CHALLENGE = f'Bearer realm="https://{HOST}/jwt/auth",service="registry",scope="repository:group/app:pull"'
+
+
+def token_service(answer=None, realm=CHALLENGE):
+    """A registry that wants a token of its service, as GitLab's does."""
+
+    def handle(request):
+        if request.url.path == "/jwt/auth":
+            return answer or httpx2.Response(200, json={"token": "pull-token"})
+        if request.headers.get("authorization") == "Bearer pull-token":
+            return httpx2.Response(200, headers=SHOWN)
+        return httpx2.Response(401, headers={"www-authenticate": realm})
+
+    return Registry(handle)
+
+
+@pytest.mark.parametrize("key", ["token", "access_token"])
+def test_a_token_is_fetched_with_the_login_and_shown_instead_of_it(key, nowhere):
+    docker_config(nowhere, {"auths": {HOST: login("ada", "a")}})
+    registry = token_service(httpx2.Response(200, json={key: "pull-token"}))
+    assert registry.resolve(f"{APP}:v1", nowhere) == f"{APP}@{DIGEST}"
+    assert registry.logins == [basic("ada", "a"), basic("ada", "a"), "Bearer pull-token"]
+    assert dict(registry.requests[1].url.params) == {"service": "registry", "scope": "repository:group/app:pull"}
+
+
+def test_a_public_image_is_resolved_with_a_token_for_nobody(nowhere):
+    registry = token_service()
+    registry.resolve(f"{APP}:v1", nowhere)
+    assert registry.logins == [None, None, "Bearer pull-token"]
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx2.Response(401), httpx2.Response(200, text="<html>"), httpx2.Response(200, json={})]
+)
+def test_a_token_service_that_gives_none_is_a_refused_login(answer, nowhere):
+    docker_config(nowhere, {"auths": {HOST: login("ada", "planted-password")}})
+    told = token_service(answer).refusal(f"{APP}:v1", nowhere)
+    assert f"registry {HOST} refuses to show it as ada (401): log in" in told
+    assert "planted-password" not in told
+
+
+def test_a_login_never_goes_to_a_token_service_in_the_clear(nowhere):
+    docker_config(nowhere, {"auths": {HOST: login("ada", "a")}})
+    registry = token_service(realm=CHALLENGE.replace("https", "http"))
+    assert "refuses to show it as ada (401)" in registry.refusal(f"{APP}:v1", nowhere)
+    assert {request.url.scheme for request in registry.requests} == {"https"}
+
+
+def test_a_login_does_not_follow_a_redirect_to_another_host(nowhere):
+    docker_config(nowhere, {"auths": {HOST: login("ada", "a")}})
+
+    def elsewhere(request):
+        if request.url.host == HOST:
+            return httpx2.Response(307, headers={"location": "https://cdn.example.com/manifest"})
+        return httpx2.Response(200, headers=SHOWN)
+
+    registry = Registry(elsewhere)
+    registry.resolve(f"{APP}:v1", nowhere)
+    assert registry.logins == [basic("ada", "a"), None]
+
+
+# Its answers
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (httpx2.Response(404), "not in the registry: push it first, or check repository and tag"),
+        (httpx2.Response(401), "refuses to show it without a login (401): log in"),
+        (httpx2.Response(403), "refuses to show it without a login (403): log in"),
+        (httpx2.Response(429), "answers 429 without a digest: try again later"),
+        (httpx2.Response(200), "answers 200 without a digest"),
+    ],
+)
+def test_each_other_answer_is_told_in_one_line(answer, told, nowhere):
+    line = Registry(lambda _: answer).refusal(f"{APP}:v1", nowhere)
+    assert line.startswith(f"image {APP}:v1: ")
+    assert told in line
+
+
+def test_a_registry_that_does_not_answer_is_told(nowhere):
+    def away(_):
+        raise httpx2.ConnectTimeout("")
+
+    line = Registry(away).refusal(f"{APP}:v1", nowhere)
+    assert f"registry {HOST} does not answer (ConnectTimeout): check its name, its certificate" in line
+
+
+def test_a_digest_that_is_asked_for_is_the_one_that_is_given(nowhere):
+    bare = Registry(lambda _: httpx2.Response(200))
+    assert bare.resolve(f"{APP}@{OTHER}", nowhere) == f"{APP}@{OTHER}"
