@@ -184,8 +184,8 @@ def test_no_secret_is_in_an_argument_list_or_a_log(standing: Paths) -> None:
 
 def test_prometheus_scrapes_a_pod_that_asks_for_it(standing: Paths) -> None:
     # Nothing listens there: what counts is that it was found, and asked.
-    annotations = "--annotations=prometheus.io/scrape=true,prometheus.io/port=9"
-    kubectl(standing, "run", "asks", "--image=registry.k8s.io/pause:3.10", "--image-pull-policy=Never", annotations)
+    annotations = ["--annotations=prometheus.io/scrape=true", "--annotations=prometheus.io/port=9"]
+    kubectl(standing, "run", "asks", "--image=registry.k8s.io/pause:3.10", "--image-pull-policy=Never", *annotations)
     query = "http://10.89.0.1:9090/api/v1/query?query=up"
     deadline = time.monotonic() + 30
     found: list[dict[str, dict[str, str]]] = []
