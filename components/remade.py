@@ -1,12 +1,12 @@
 """What was deleted by hand is made again."""
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any
 
 import pulumi
 from lightkube import Client
 
+from components.hook import hook
 from release.observe import KINDS
 
 
@@ -24,8 +24,7 @@ def remade(
     resource = KINDS[kind]
     whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
 
-    async def make(_: pulumi.ResourceHookArgs) -> None:
-        made = resource.from_dict(whole)
-        await asyncio.to_thread(client.apply, made, field_manager="slipway", force=True)
+    def make() -> None:
+        client.apply(resource.from_dict(whole), field_manager="slipway", force=True)
 
-    return [pulumi.ResourceHook(f"{name}-{kind}-made-again".lower(), make)]
+    return [hook(f"{name}-{kind}-made-again".lower(), make)]

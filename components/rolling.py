@@ -4,18 +4,19 @@ The ledger's ConfigMap is updated only after its gate, a `before` hook, saw the 
 next run finds the gate still to be passed, since its inputs were never recorded, and goes on.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import httpx2
 import pulumi
 import pulumi_kubernetes as k8s
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
+from components.hook import hook
 from components.remade import remade
 from release import ledger, rollout
 from release.model import Phase
@@ -23,8 +24,6 @@ from release.prepare import Prepared, declared
 
 PROVENANCE_PREFIX = "slipway.dev/by-"
 """Annotations that tell of the run that began a release: commit, pipeline, job, actor."""
-
-Hook = Callable[[pulumi.ResourceHookArgs], Awaitable[None]]
 
 
 @dataclass
@@ -54,7 +53,7 @@ class Rolling(pulumi.ComponentResource):
             **wanted,
             opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_update=[*before])),
         )
-        gate = pulumi.ResourceHook(f"{name}-gate", _gate(args))
+        gate = hook(f"{name}-gate", _gate(args))
         commit = {"metadata": subject.metadata("-releases", {"slipway.dev/release": prepared.plan.release.id})}
         # A run that has something to wait for must touch the ledger, or its gate would not be asked.
         commit = declared(commit, world.live("ConfigMap"), always=prepared.waits)
@@ -83,7 +82,7 @@ def _with_provenance(prepared: Prepared) -> dict[str, Any]:
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 
-def _gate(args: RollingArgs) -> Hook:
+def _gate(args: RollingArgs) -> Callable[[], None]:
     """Sees the rollout through and writes its outcome to the ledger, Degraded too; then fails the run."""
     prepared, client = args.prepared, args.client
     subject, release = prepared.subject, prepared.plan.release
@@ -113,15 +112,15 @@ def _gate(args: RollingArgs) -> Hook:
                 tell=lambda line: pulumi.log.info(f"{subject.name}: {Phase.PROGRESSING}: {line}"),
             )
         except rollout.RolloutFailed as failure:
-            write(Phase.DEGRADED, str(failure))
+            try:
+                write(Phase.DEGRADED, failure.recorded)
+            except httpx2.HTTPError as error:  # why the release failed is what must be told
+                pulumi.log.warn(f"{subject.name}: the ledger can't be written: {error}")
             raise
         if prepared.plan.moves:
             write(Phase.HEALTHY, "")
 
-    async def gate(_: pulumi.ResourceHookArgs) -> None:
-        await asyncio.to_thread(see_through)
-
-    return gate
+    return see_through
 
 
 def _handover(name: str, args: RollingArgs) -> list[pulumi.ResourceHook]:
@@ -136,9 +135,8 @@ def _handover(name: str, args: RollingArgs) -> list[pulumi.ResourceHook]:
         return []
     own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
 
-    async def hold(_: pulumi.ResourceHookArgs) -> None:
-        await asyncio.to_thread(
-            args.client.patch,
+    def hold() -> None:
+        args.client.patch(
             Deployment,
             subject.name,
             own,
@@ -148,4 +146,4 @@ def _handover(name: str, args: RollingArgs) -> list[pulumi.ResourceHook]:
             force=True,
         )
 
-    return [pulumi.ResourceHook(f"{name}-handover", hold)]
+    return [hook(f"{name}-handover", hold)]

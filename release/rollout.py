@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import httpx2
-from lightkube import ApiError, Client
+from lightkube import Client
 from lightkube.core.client import LabelSelector
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
@@ -17,10 +18,31 @@ POLL_SECONDS = 0.2
 STALLED_SECONDS = 5.0
 """Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
 LOG_LINES = 5
+LOG_CHARACTERS = 500
+"""Of all these lines together, from their end: one line of a log may be a megabyte of JSON."""
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a release does not come up."""
+
+    text: str
+    log: str = ""
+    """What the container wrote last; for the job log alone, it may hold what not everyone may read."""
+
+    def __str__(self) -> str:
+        return f"{self.text}, last lines: {self.log}" if self.log else self.text
 
 
 class RolloutFailed(UserError):
-    """The release did not come up before its progress deadline."""
+    """The release did not come up before its progress deadline.
+
+    `recorded` is the text without lines of the pods' logs: the ledger is read by more people than they are.
+    """
+
+    def __init__(self, text: str, recorded: str | None = None) -> None:
+        super().__init__(text)
+        self.recorded = text if recorded is None else recorded
 
 
 def wait(
@@ -38,21 +60,20 @@ def wait(
 
     `deadline` is Kubernetes' progressDeadlineSeconds, counted from now and anew with each step forward; the
     controller's own condition is not asked, it may be left from an earlier try. `tell` gets one line each change.
-    Raises RolloutFailed with the reason a person needs. An API server that is away for a moment is waited for.
+    Raises RolloutFailed with the reason a person needs, and UserError where it is no longer ours to wait for: another
+    run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
-    best, line, reason = -1.0, "", ""
+    best, line, said = -1.0, "", ""
     until, stalled = clock() + deadline, clock() + STALLED_SECONDS
     while True:
-        live, trouble = _look(client, name, namespace)
+        live, trouble, refused = _look(client, name, namespace)
         state = track(live)
         if state is not None and live is not None:
             if state.complete and state.release == release:
                 return
             if line != (line := f"{state.updated} of {state.wanted} updated, {state.available} available"):
                 tell(line)
-            # Old pods that go are a step forward too.
-            score = state.updated + state.available - live.get("status", {}).get("replicas", 0) / 1000
-            if score > best:
+            if (score := _score(live)) > best:
                 best, until, stalled = score, clock() + deadline, clock() + STALLED_SECONDS
         over = clock() > until
         if over or clock() > stalled:
@@ -61,59 +82,90 @@ def wait(
                 raise RolloutFailed(
                     f"workload {name}: Deployment {namespace}/{name} is gone: run again to make it anew"
                 )
-            reasons = [trouble] if trouble else list(why(client, name, namespace, release, live or {}))
-            if over:
-                raise RolloutFailed(
-                    f"workload {name}: release {release} did not come up within {deadline} s: "
-                    + ("; ".join(reasons) or line)
+            if refused:  # not at once: an API server that restarts first knows nobody
+                raise UserError(f"workload {name}: {trouble}")
+            if state is not None and state.release != release:  # that run keeps the ledger
+                raise UserError(
+                    f"workload {name}: release {release} was replaced by {state.release or 'an unknown one'} while it "
+                    "came up: run again, and let only one run at a time change the environment"
                 )
-            if reasons and reason != (reason := reasons[0]):
-                tell(reason)
+            reasons = [Reason(trouble)] if live is None else _reasons(client, name, namespace, release, live)
+            if over:
+                failed = f"workload {name}: release {release} did not come up within {deadline} s: "
+                raise RolloutFailed(
+                    failed + ("; ".join(map(str, reasons)) or line),
+                    failed + ("; ".join(reason.text for reason in reasons) or line),
+                )
+            if reasons and said != (said := str(reasons[0])):
+                tell(said)
         sleep(POLL_SECONDS)
 
 
-def _look(client: Client, name: str, namespace: str) -> tuple[Manifest | None, str]:
-    """The live Deployment, or what keeps us from seeing it: an API server that restarts is waited for."""
+def _look(client: Client, name: str, namespace: str) -> tuple[Manifest | None, str, bool]:
+    """The live Deployment, or what keeps us from seeing it, and whether that is who we are."""
     try:
-        return read(client, Deployment, name, namespace), ""
-    except ApiError as error:
-        if error.status.code in (401, 403):
-            raise
-        return None, f"the API server answers: {error}"
+        return read(client, Deployment, name, namespace), "", False
+    except httpx2.HTTPStatusError as error:
+        if error.response.status_code in (401, 403):
+            trouble = (
+                f"the API server no longer shows Deployment {namespace}/{name} ({error}): the token is revoked or "
+                "expired, or its role too narrow: run `pulumi up` on the access stack, then this again, which goes on"
+            )
+            return None, trouble, True
+        return None, f"the API server answers: {error}", False
     except httpx2.TransportError as error:
-        return None, f"the API server does not answer: {error}"
+        return None, f"the API server does not answer: {error}", False
 
 
-def why(client: Client, name: str, namespace: str, release: str, live: Manifest) -> Iterator[str]:
+def _score(live: Manifest) -> float:
+    """How far the rollout is; what the controller says of an earlier template does not count."""
+    status = live.get("status", {})
+    if status.get("observedGeneration", 0) < live["metadata"]["generation"]:
+        return -1.0
+    forward = status.get("updatedReplicas", 0) + status.get("availableReplicas", 0)
+    # Old pods that go are a step forward too.
+    return float(forward - status.get("replicas", 0) / 1000)
+
+
+def _reasons(client: Client, name: str, namespace: str, release: str, live: Manifest) -> list[Reason]:
+    try:
+        return list(why(client, name, namespace, release, live))
+    except httpx2.HTTPError as error:  # a reason that can't be read is no reason to give up
+        return [Reason(f"its pods can't be looked at: {error}")]
+
+
+def why(client: Client, name: str, namespace: str, release: str, live: Manifest) -> Iterator[Reason]:
     """The reasons a release does not come up: refused pods, unschedulable, image pull, crash loop with log, probe."""
     for condition in live.get("status", {}).get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            yield f"pods are refused: {condition.get('message', '')}"
-    seen: set[str] = set()
+            yield Reason(f"pods are refused: {condition.get('message', '')}")
+    seen: set[Reason] = set()
     labels: LabelSelector = {"app.kubernetes.io/instance": name, RELEASE_LABEL: release}
     for pod in client.list(Pod, namespace=namespace, labels=labels):
         reason = _why_pod(client, namespace, pod.to_dict())
         if reason and reason not in seen:
             seen.add(reason)
-            yield f"pod {pod.metadata.name if pod.metadata else '?'}: {reason}"
+            yield Reason(f"pod {pod.metadata.name if pod.metadata else '?'}: {reason.text}", reason.log)
 
 
-def _why_pod(client: Client, namespace: str, pod: Manifest) -> str | None:
+def _why_pod(client: Client, namespace: str, pod: Manifest) -> Reason | None:
+    if pod["metadata"].get("deletionTimestamp"):
+        return None  # on its way out, whatever its state
     for condition in pod.get("status", {}).get("conditions", []):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return f"unschedulable: {condition.get('message', '')}"
+            return Reason(f"unschedulable: {condition.get('message', '')}")
     for status in pod.get("status", {}).get("containerStatuses", []):
         state = status.get("state", {})
         waiting = state.get("waiting")
         ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
         if ended and ended.get("exitCode") != 0:
             log = last_log_lines(client, namespace, pod["metadata"]["name"])
-            said = ended.get("message") or (f"last lines: {log}" if log else "")
-            return f"exits with {ended['exitCode']} ({ended.get('reason')})" + (f", {said}" if said else "")
+            said = f", {ended['message']}" if ended.get("message") else ""
+            return Reason(f"exits with {ended['exitCode']} ({ended.get('reason')}){said}", "" if said else log)
         if waiting and waiting.get("reason") != "ContainerCreating":
-            return f"{waiting.get('reason')}: {waiting.get('message', '')}"
+            return Reason(f"{waiting.get('reason')}: {waiting.get('message', '')}")
         if not status.get("ready") and state.get("running"):
-            return "runs, but its readiness probe fails: see `probe` of the workload"
+            return Reason("runs, but its readiness probe fails: see `probe` of the workload")
     return None
 
 
@@ -121,6 +173,6 @@ def last_log_lines(client: Client, namespace: str, pod: str) -> str:
     """The last lines that the pod's newest container wrote, on one line; empty where they can't be read."""
     try:
         lines = list(client.log(pod, namespace=namespace, tail_lines=LOG_LINES))
-    except ApiError:
+    except httpx2.HTTPError:
         return ""
-    return " | ".join(line.strip() for line in lines if line.strip())
+    return " | ".join(line.strip() for line in lines if line.strip())[-LOG_CHARACTERS:]
