@@ -5,7 +5,7 @@ next run finds the gate still to be passed, since its inputs were never recorded
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,8 @@ class RollingArgs:
 
     prepared: Prepared
     client: Client
+    secrets: Sequence[pulumi.Resource] = ()
+    """What the pods take their environment from: there before them, and gone after them."""
 
 
 class Rolling(pulumi.ComponentResource):
@@ -51,7 +53,11 @@ class Rolling(pulumi.ComponentResource):
         self.deployment = k8s.apps.v1.Deployment(
             f"{name}-deployment",
             **wanted,
-            opts=pulumi.ResourceOptions(parent=self, hooks=pulumi.ResourceHookBinding(before_update=[*before])),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=args.secrets,
+                hooks=pulumi.ResourceHookBinding(before_update=[*before]),
+            ),
         )
         gate = hook(f"{name}-gate", _gate(args))
         commit = {"metadata": subject.metadata("-releases", {"slipway.dev/release": prepared.plan.release.id})}

@@ -51,8 +51,8 @@ class Workload(pulumi.ComponentResource):
             k8s.networking.v1.Ingress(f"{name}-ingress", **ingress, opts=options("Ingress", ingress))
         if policy := live_or_new("NetworkPolicy", manifests.network_policy(subject)):
             k8s.networking.v1.NetworkPolicy(f"{name}-policy", **policy, opts=options("NetworkPolicy", policy))
-        below = pulumi.ResourceOptions(parent=self, depends_on=secrets)
-        rolling = Rolling(name, RollingArgs(prepared=prepared, client=args.client), below)
+        below = pulumi.ResourceOptions(parent=self)
+        rolling = Rolling(name, RollingArgs(prepared=prepared, client=args.client, secrets=secrets), below)
         if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject)):
             opts = options("HorizontalPodAutoscaler", scaler, after=[rolling.deployment])
             k8s.autoscaling.v2.HorizontalPodAutoscaler(f"{name}-autoscaler", **scaler, opts=opts)

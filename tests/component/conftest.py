@@ -134,7 +134,8 @@ def _has_secret(value: Any) -> bool:
 
 
 def _name(urn: str) -> str:
-    return "" if "pulumi:pulumi:Stack" in urn.rpartition("::")[0] else urn.rpartition("::")[2]
+    types, _, name = urn.rpartition("::")
+    return "" if types.endswith("pulumi:pulumi:Stack") else name
 
 
 def _kubernetes_outputs(type_: str, name: str, _inputs: dict[str, Any]) -> dict[str, Any]:
