@@ -31,7 +31,7 @@ def test_what_is_raised_goes_on_as_it_is(run):
     def fail():
         raise ValueError("why")
 
-    with pytest.raises(ValueError, match="^why$"):
+    with pytest.raises(ValueError, match=r"^why$"):
         run(fail)
 
 
