@@ -125,7 +125,7 @@ def telling(client: Client) -> Iterator[None]:
         if code == 401:
             raise PreflightError(
                 f"the cluster {server} does not accept this identity (401 Unauthorized): its token is expired or "
-                "revoked: run `pulumi up` on the access stack, which renews it"
+                "revoked: run `pulumi up` on the access stack as an administrator, which renews a job's token"
             ) from None
         if code == 404:
             raise PreflightError(
