@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.request import urlopen
 
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Service
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -80,6 +82,7 @@ def main() -> int:
         release("v1", environment, SLIPWAY_IMAGE=f"{repository}:v1")
     service = cluster.get(Service, "myapp", namespace="production")
     address = str(service.spec.clusterIP) if service.spec else ""
+    answering(f"http://{address}/")
     for what, variables in (
         ("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}),
         ("rollback", {"SLIPWAY_ACTION": "rollback"}),
@@ -89,7 +92,7 @@ def main() -> int:
             release(what, "production", load, **variables)
             time.sleep(4)  # until the last old pod is gone: its preStop is 3 s
         rows[-1] = Row(**{**vars(rows[-1]), "load": load.result})
-    console.print(table(rows), width=max(console.width, 100), soft_wrap=False)
+    console.print(table(rows), soft_wrap=False)
     look_around(name, address)
     return 0 if all(row.load is None or row.load.failed == 0 for row in rows) else 1
 
@@ -126,9 +129,22 @@ def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:
     )
 
 
+def answering(url: str, seconds: float = 30) -> None:
+    """Returns when the Service answers: kube-proxy routes a new one up to a second after its first pods are Ready."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with urlopen(url, timeout=2):  # noqa: S310 - a Service's address
+                return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise CommandFailed(f"{url} does not answer after {seconds:g} s: {error}") from None
+            time.sleep(0.05)
+
+
 def table(rows: list[Row]) -> Table:
-    """The closing table."""
-    closing = Table(title="What happened")
+    """The closing table, narrow enough for the 80 columns that a log or a plain terminal has."""
+    closing = Table(title="What happened", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     for column in ("environment", "what", "release", "image digest", "ready", "requests", "failed", "seconds"):
         justify: Literal["left", "right"] = "right" if column in ("requests", "failed", "seconds") else "left"
         closing.add_column(column, justify=justify, no_wrap=True)
@@ -141,17 +157,18 @@ def table(rows: list[Row]) -> Table:
 
 
 def look_around(name: str, address: str) -> None:
-    """How to go on from here."""
+    """How to go on from here; with NAME where `make` would take another sandbox."""
+    which = "" if name == "demo" else f" NAME={name}"
     console.print(
         f"""
 Look around:
-  make shell              a shell inside the sandbox, with kubectl, pulumi and helm, then for example
+  {f"make shell{which}":<24}a shell inside the sandbox, with kubectl, pulumi and helm, then for example
     kubectl -n production get deployment,service,configmap,pods
     kubectl -n production get configmap myapp-releases -o yaml     the ledger
-    curl http://{address}/                                the app
+    {f"curl http://{address}/":<59}the app
     cd /var/lib/slipway/{name}/demo/project && pulumi stack ls     the stacks
-  make status             what runs in the sandbox
-  make down               end it; nothing is left behind
+  {f"make status{which}":<24}what runs in the sandbox
+  {f"make down{which}":<24}end it; nothing is left behind
 Inside the sandbox: GitLab stand-in {os.environ["GITLAB_BASE_URL"]}
                     Prometheus {os.environ["SLIPWAY_SANDBOX_PROMETHEUS"]}"""
     )
