@@ -36,10 +36,12 @@ class Project:
 
 
 def api_url(environ: Mapping[str, str] = os.environ) -> str:
-    """The API's base address, with a slash at its end: GITLAB_BASE_URL, else the one of the job, else GitLab.com's."""
-    return (environ.get("GITLAB_BASE_URL") or environ.get("CI_API_V4_URL") or "https://gitlab.com/api/v4").rstrip(
-        "/"
-    ) + "/"
+    """The API's base address, with a slash at its end: GITLAB_BASE_URL, else the one of the job, else GitLab.com's.
+
+    /api/v4 may be left out, as it may for the provider.
+    """
+    given = environ.get("GITLAB_BASE_URL") or environ.get("CI_API_V4_URL") or "https://gitlab.com"
+    return given.rstrip("/").removesuffix("/api/v4") + "/api/v4/"
 
 
 def check(
@@ -75,7 +77,7 @@ def check(
         except ValueError:
             raise GitLabError(
                 f"GitLab at {urlsplit(url).netloc} answers something that is no JSON: "
-                "check that GITLAB_BASE_URL ends in /api/v4/"
+                "check that GITLAB_BASE_URL is the address of a GitLab"
             ) from None
 
 
@@ -85,7 +87,7 @@ def _project(client: httpx2.Client, path: str) -> Project:
     if answer.status_code == httpx2.codes.NOT_FOUND:
         raise GitLabError(
             f"GitLab has no project {path} that this token can see (404): "
-            "check slipway:access:gitlab.project, and that the token's user is a member"
+            "check slipway:access.gitlab.project, and that the token's user is a member"
         )
     found = _json(answer, f"read the project {path}")
     level = _access_level(found)
@@ -126,7 +128,7 @@ def _check_tier(client: httpx2.Client, project: Project) -> None:
     """Below Premium the API has no such page (docs: api/protected_environments)."""
     if client.get(f"projects/{project.id}/protected_environments").status_code == httpx2.codes.NOT_FOUND:
         raise GitLabError(
-            f"slipway:access:gitlab.protectedEnvironments: {project.path} has no protected environments, they need "
+            f"slipway:access.gitlab.protectedEnvironments: {project.path} has no protected environments, they need "
             "GitLab Premium: set it to false (protected branches and variables are there on every tier)"
         )
 

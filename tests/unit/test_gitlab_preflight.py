@@ -135,6 +135,12 @@ def test_the_address_is_that_of_the_settings_then_of_the_job_then_gitlab_coms():
     assert api_url({}) == "https://gitlab.com/api/v4/"
 
 
+def test_the_address_may_be_that_of_gitlab_itself():
+    assert (
+        api_url({"GITLAB_BASE_URL": "https://a"}) == api_url({"GITLAB_BASE_URL": "https://a/"}) == "https://a/api/v4/"
+    )
+
+
 def test_protected_environments_on_a_tier_without_them_are_refused_before_anything_is_written():
     free = gitlab(projects__7__protected_environments=(404, {"message": "404 Not Found"}))
     with pytest.raises(GitLabError, match=r"gitlab\.protectedEnvironments: demo/app .* need GitLab Premium"):
