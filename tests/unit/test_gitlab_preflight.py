@@ -121,7 +121,7 @@ def test_an_address_that_answers_with_a_web_page_is_no_api():
     def page(_request):
         return httpx2.Response(200, text="<html>sign in</html>")
 
-    assert "/api/v4/" in refusal(gitlab(**{"personal_access_tokens__self": (0, page)}))
+    assert "no JSON: check that GITLAB_BASE_URL" in refusal(gitlab(**{"personal_access_tokens__self": (0, page)}))
 
 
 def test_a_list_that_is_refused_is_said_with_gitlabs_reason():
