@@ -84,16 +84,26 @@ def _refuse_weak(client: Client, access: Access) -> None:
     wanted += [(None, *kind, verb) for kind in _POLICIES for verb in _WRITES]
     if access.scope == "cluster":
         wanted += [(None, *kind, verb) for kind in _CLUSTER_WIDE for verb in _WRITES]
-    missing = [
-        f"{verb} {resource}" + (f" in {namespace}" if namespace else "")
-        for namespace, group, resource, verb in wanted
-        if not _may(client, namespace, group, resource, verb)
-    ]
+    missing: dict[tuple[str | None, str], list[str]] = {}
+    for namespace, group, resource, verb in wanted:
+        if not _may(client, namespace, group, resource, verb):
+            missing.setdefault((namespace, resource), []).append(verb)
     if missing:
         raise cluster.PreflightError(
-            f"this identity may not: {', '.join(missing)}: the access stack needs an administrator "
+            f"this identity may not {_listed(missing)}: the access stack needs an administrator "
             "of the cluster: set KUBECONFIG to one's"
         )
+
+
+def _listed(missing: Mapping[tuple[str | None, str], list[str]]) -> str:
+    """All of them, short enough to be read: what lacks the same verbs in one namespace stands together."""
+    alike: dict[tuple[str | None, str], list[str]] = {}
+    for (namespace, resource), verbs in missing.items():
+        alike.setdefault((namespace, ", ".join(verbs)), []).append(resource)
+    return "; ".join(
+        f"{verbs} {', '.join(resources)}" + (f" in {namespace}" if namespace else "")
+        for (namespace, verbs), resources in alike.items()
+    )
 
 
 def _may(client: Client, namespace: str | None, group: str, resource: str, verb: str) -> bool:

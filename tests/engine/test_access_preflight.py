@@ -86,7 +86,7 @@ def test_an_identity_that_is_no_administrator_is_told_what_it_lacks(stack, tmp_p
             text = refusal(stack, KUBECONFIG=str(path))
         finally:
             admin.delete(f"{accounts}/{stack.tag}")
-    assert "create namespaces" in text
+    assert "may not get, list, watch, create, patch, delete namespaces, " in text
     assert f"create serviceaccounts/token in {stack.namespace('staging')}" in text
 
 
