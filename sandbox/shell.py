@@ -43,6 +43,7 @@ def environment(paths: Paths, caller: dict[str, str]) -> dict[str, str]:
         "GITLAB_TOKEN": token,
         "SSL_CERT_FILE": str(paths.ca_bundle),
         "REQUESTS_CA_BUNDLE": str(paths.ca_bundle),
+        "CURL_CA_BUNDLE": str(paths.ca_bundle),  # curl takes the caller's, where one is set, before SSL_CERT_FILE
         "DOCKER_CONFIG": str(paths.docker_config),
         "SLIPWAY_SANDBOX": paths.name,
         "SLIPWAY_SANDBOX_REGISTRY": REGISTRY,
