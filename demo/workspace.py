@@ -59,7 +59,9 @@ class Workspace:
                 if line.strip():
                     tell(line.strip())
         if process.returncode:
-            raise CommandFailed(f"`{' '.join(command)}` exited with {process.returncode}:\n" + "".join(lines[-40:]))
+            errors = dict.fromkeys(line.strip() for line in lines if line.lstrip().startswith("error:"))
+            said = "".join(lines[-40:]) + "\n".join(errors)  # what went wrong comes last, where it is seen
+            raise CommandFailed(f"`{' '.join(command)}` exited with {process.returncode}:\n{said}")
         return "".join(lines)
 
     def up(self, stack: str, *, env: Mapping[str, str] | None = None, tell: Callable[[str], None]) -> None:

@@ -108,10 +108,11 @@ class Observed:
         """The image that the live release stands for.
 
         Where the release is on the ledger its record counts: an image that somebody set by kubectl leaves the label as
-        it was, and is drift. Where it isn't, the release is still under way, and the template is all there is.
+        it was, and is drift. Where it isn't, the release is still under way, and the template is all there is. Where
+        the Deployment is gone, the last release that was Healthy is what should be there.
         """
         if self.track is None:
-            return None
+            return next((record.release.image for record in self.healthy()), None)
         recorded = {record.release.id: record.release for record in self.ledger}
         return recorded.get(self.track.release or "", Release.of(self.track.template)).image
 

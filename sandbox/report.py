@@ -29,7 +29,9 @@ def print_status(paths: Paths) -> bool:
 
     with ThreadPoolExecutor(len(parts)) as pool:
         answers = list(pool.map(healthy, parts))
-    table = Table("component", "pid", "healthy", "address", "memory", title=f"sandbox {paths.name}")
+    table = Table(title=f"sandbox {paths.name}")
+    for column in ("component", "pid", "healthy", "address", "memory"):
+        table.add_column(column, overflow="fold")
     for part, answer in zip(parts, answers, strict=True):
         daemon = running.get(part.name)
         pid = daemon.pid if daemon else None

@@ -54,7 +54,7 @@ def environment(paths: Paths, caller: dict[str, str]) -> dict[str, str]:
 def execute(paths: Paths, command: list[str]) -> None:
     """Becomes `command` inside the sandbox's network: the same process, so signals and the exit status are its own."""
     if not paths.netns.exists() or not paths.kubeconfig.exists():
-        raise SandboxError(f"sandbox {paths.name} isn't up: run `python -m sandbox up --name {paths.name}`")
+        raise SandboxError(f"sandbox {paths.name} isn't up: run `make up NAME={paths.name}`")
     variables = environment(paths, dict(os.environ))
     network.enter(paths)
     try:

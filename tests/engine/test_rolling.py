@@ -120,7 +120,8 @@ def test_what_somebody_changed_by_hand_is_mended(live, namespace, images, admin)
 
 def test_a_deployment_deleted_by_hand_is_made_again(live, namespace, images, admin):
     admin.delete(Deployment, "myapp", namespace=namespace)
-    live.up(SLIPWAY_IMAGE=images.v1).expect()
+    live.up().expect()
+    assert image(admin, namespace) == images.digest("v1")
     assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
     assert set(live.up().expect().changes) == {"same"}
 

@@ -57,9 +57,9 @@ def app(**environment: str) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
 
 
 def get(url: str, data: bytes | None = None, **headers: str) -> tuple[int, str]:
-    request = urllib.request.Request(url, data, {"Accept": "*/*"} | headers)  # noqa: S310
+    request = urllib.request.Request(url, data, {"Accept": "*/*"} | headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -259,7 +259,7 @@ def test_a_pushed_image_is_served_under_the_digest_that_push_returns(
         request = urllib.request.Request(f"https://{address}/v2/demo/app/manifests/{name}", method="HEAD")
         request.add_header("Authorization", f"Basic {config['auths'][address]['auth']}")
         request.add_header("Accept", "application/vnd.oci.image.manifest.v1+json")
-        with urllib.request.urlopen(request, context=trust, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, context=trust, timeout=5) as answer:
             assert f"{repository}@{answer.headers['Docker-Content-Digest']}" == reference
 
 
