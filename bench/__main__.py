@@ -13,7 +13,7 @@ from pathlib import Path
 import yaml
 from lightkube import ApiError, Client
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Namespace
+from lightkube.resources.core_v1 import Namespace, Secret
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +24,8 @@ from settings import Workload
 
 console = Console()
 WORKLOAD = Workload(replicas=3)
+DRAINED = 4.0
+"""Seconds until the old pods of a release are gone: their preStop is 3 s."""
 
 
 def main() -> int:
@@ -39,7 +41,7 @@ def main() -> int:
         make_namespace(namespace)
     stack = {
         "config": {
-            "slipway:environment": {"name": "bench-slipway"},
+            "slipway:environment": {"name": "bench-slipway", "imagePullSecret": rivals.PULL_SECRET},
             "slipway:workloads": {"myapp": {"replicas": 3}},
         }
     }
@@ -71,7 +73,7 @@ def main() -> int:
     releases: dict[str, Callable[[str], None]] = {"slipway": slipway, "kubectl": kubectl, "helm": helm}
     for act in releases.values():  # the first deployment is not measured
         act(refs[0])
-    times = {f"release: {name}": alternate for name, alternate in measure(releases, refs[1:]).items()}
+    times = {f"release: {name}": alternate for name, alternate in measure(releases, refs[1:], DRAINED).items()}
     noop: dict[str, Callable[[str], None]] = {"slipway": slipway, "bare program": noop_bare}
     times |= {f"no-op: {name}": alternate for name, alternate in measure(noop, [refs[-1]] * rounds).items()}
     console.print(table(times))
@@ -83,7 +85,7 @@ def main() -> int:
     return 0
 
 
-def measure(arms: dict[str, Callable[[str], None]], refs: list[str]) -> dict[str, list[float]]:
+def measure(arms: dict[str, Callable[[str], None]], refs: list[str], pause: float = 0) -> dict[str, list[float]]:
     """Seconds of each arm for each image; the arms take turns, and who begins changes each round."""
     times: dict[str, list[float]] = {name: [] for name in arms}
     for number, ref in enumerate(refs):
@@ -93,7 +95,7 @@ def measure(arms: dict[str, Callable[[str], None]], refs: list[str]) -> dict[str
             arms[name](ref)
             times[name].append(round(time.monotonic() - began, 3))
             console.print(f"[dim]round {number + 1}: {name} {times[name][-1]:.2f} s")
-            time.sleep(4)  # the old pods are gone before the next begins
+            time.sleep(pause)
     return times
 
 
@@ -117,6 +119,13 @@ def make_namespace(name: str) -> None:
     except ApiError as error:
         if error.status.code != 409:
             raise
+    login = (Path(os.environ["DOCKER_CONFIG"]) / "config.json").read_text()
+    pull = Secret(
+        metadata=ObjectMeta(name=rivals.PULL_SECRET, namespace=name),
+        type="kubernetes.io/dockerconfigjson",
+        stringData={".dockerconfigjson": login},
+    )
+    Client().apply(pull, field_manager="bench")
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@ from release.model import Release
 from settings import Environment, Workload
 
 PLACEHOLDER = "IMAGE_PLACEHOLDER"
+PULL_SECRET = "gitlab-registry"
 
 
 def objects(namespace: str, workload: Workload) -> list[dict[str, Any]]:
     """The Deployment, Service and budget that Slipway itself would declare, with the article's image placeholder."""
-    subject = Subject("myapp", Environment(name=namespace, namespace=namespace), workload)
+    subject = Subject(
+        "myapp", Environment(name=namespace, namespace=namespace, image_pull_secret=PULL_SECRET), workload
+    )
     template = Release.of(manifests.pod_template(subject, PLACEHOLDER, None)).pod_template()
     kinds = (
         ("apps/v1", "Deployment", manifests.deployment(subject, template)),

@@ -63,7 +63,8 @@ def wait(
     Raises RolloutFailed with the reason a person needs, and UserError where it is no longer ours to wait for: another
     run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
-    best, line, said = -1.0, "", ""
+    best, line = -1.0, ""
+    said: set[str] = set()  # a failed pull alternates between two reasons
     until, stalled = clock() + deadline, clock() + STALLED_SECONDS
     while True:
         live, trouble, refused = _look(client, name, namespace)
@@ -96,8 +97,9 @@ def wait(
                     failed + ("; ".join(map(str, reasons)) or line),
                     failed + ("; ".join(reason.text for reason in reasons) or line),
                 )
-            if reasons and said != (said := str(reasons[0])):
-                tell(said)
+            if reasons and (reason := str(reasons[0])) not in said:
+                said.add(reason)
+                tell(reason)
         sleep(POLL_SECONDS)
 
 
