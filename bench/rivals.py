@@ -11,7 +11,7 @@ from release.model import Release
 from settings import Environment, Workload
 
 PLACEHOLDER = "IMAGE_PLACEHOLDER"
-PULL_SECRET = "gitlab-registry"
+PULL_SECRET = "gitlab-registry"  # noqa: S105  its name
 
 
 def objects(namespace: str, workload: Workload) -> list[dict[str, Any]]:
