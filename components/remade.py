@@ -7,6 +7,7 @@ import pulumi
 from lightkube import Client
 
 from components.hook import hook
+from release.manifests import MANAGER
 from release.observe import KINDS
 
 
@@ -25,6 +26,6 @@ def remade(
     whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
 
     def make() -> None:
-        client.apply(resource.from_dict(whole), field_manager="slipway", force=True)
+        client.apply(resource.from_dict(whole), field_manager=MANAGER, force=True)
 
     return [hook(f"{name}-{kind}-made-again".lower(), make)]

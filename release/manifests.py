@@ -7,7 +7,10 @@ from typing import Any
 from release.model import Manifest
 from settings import Environment, Probe, Workload
 
-FIELD_MANAGER = {"pulumi.com/patchFieldManager": "slipway"}
+MANAGER = "slipway"
+"""In whose name the objects are applied, by the provider and where an object is made again (components/remade.py)."""
+
+FIELD_MANAGER = {"pulumi.com/patchFieldManager": MANAGER}
 """The provider's own name for its changes is random and kept in the state: with the state lost, the next change would
 conflict with the last one, and fields that are dropped would stay for ever (measured on 4.32)."""
 
