@@ -7,7 +7,7 @@ from typing import Any
 
 from release import manifests
 from release.manifests import Subject
-from release.model import Release
+from release.model import Pool, Release, TrackName
 from settings import Environment, Workload
 
 PLACEHOLDER = "IMAGE_PLACEHOLDER"
@@ -19,10 +19,10 @@ def objects(namespace: str, workload: Workload) -> list[dict[str, Any]]:
     subject = Subject(
         "myapp", Environment(name=namespace, namespace=namespace, image_pull_secret=PULL_SECRET), workload
     )
-    template = Release.of(manifests.pod_template(subject, PLACEHOLDER, None)).pod_template()
+    template = Release.of(manifests.pod_template(subject, PLACEHOLDER, None)).pod_template(TrackName.STABLE)
     kinds = (
-        ("apps/v1", "Deployment", manifests.deployment(subject, template)),
-        ("v1", "Service", manifests.service(subject)),
+        ("apps/v1", "Deployment", manifests.deployment(subject, TrackName.STABLE, template, workload.replicas)),
+        ("v1", "Service", manifests.service(subject, Pool.MAIN)),
         ("policy/v1", "PodDisruptionBudget", manifests.disruption_budget(subject)),
     )
     return [{"apiVersion": version, "kind": kind, **body} for version, kind, body in kinds if body]

@@ -8,8 +8,9 @@ import pulumi
 from components.provider import kubernetes_provider
 from components.workload import Workload, WorkloadArgs
 from preflight import cluster
-from release import manifests
+from release import checks, manifests
 from release.manifests import Subject
+from release.observe import snapshot
 from release.prepare import prepare
 from settings import Environment as EnvironmentSettings
 from settings import Run
@@ -44,8 +45,9 @@ class Environment(pulumi.ComponentResource):
         if not exists:
             pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
         with cluster.telling(client):
+            found = snapshot(client, namespace) if exists else None
             prepared = {
-                key: prepare(client, subject, args.run, preview=preview, exists=exists, warn=pulumi.log.warn)
+                key: prepare(client, subject, args.run, found, preview=preview, warn=pulumi.log.warn)
                 for key, subject in subjects.items()
             }
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
@@ -74,10 +76,16 @@ def needed_rights(subjects: Iterable[Subject], *, preview: bool) -> list[cluster
     subjects = tuple(subjects)
     used = ["deployments.apps", "services", "configmaps"]
     used += [kind for kind, make in OPTIONAL.items() if any(map(make, subjects))]
-    looked_for = cluster.rights(("get",), *(kind for kind in OPTIONAL if kind not in used))
+    looked_for = cluster.rights(("list",), *(kind for kind in OPTIONAL if kind not in used))
     if preview:
         return cluster.rights(cluster.READ, *used) + looked_for
     if any(subject.workload.secret_env for subject in subjects):
         used.append("secrets")
-    pods = cluster.rights(("list",), "pods")  # why a release does not come up
-    return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + pods
+    needed = {("list", "pods")}  # why a release does not come up
+    for subject in subjects:
+        blue_green = bool(subject.workload.strategy.blue_green)
+        if blue_green:
+            needed.add(("list", "endpointslices.discovery.k8s.io"))
+        needed |= checks.rights(subject.workload.release_checks, service=blue_green)
+    watched = [right for verb, kind in sorted(needed) for right in cluster.rights((verb,), kind)]
+    return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + watched

@@ -8,8 +8,8 @@ import pulumi
 import pulumi_kubernetes as k8s
 from lightkube import Client
 
+from components.release import Release, ReleaseArgs
 from components.remade import remade
-from components.rolling import Rolling, RollingArgs
 from release import manifests
 from release.prepare import HeldSecret, Prepared, declared
 
@@ -25,7 +25,7 @@ class WorkloadArgs:
 
 
 class Workload(pulumi.ComponentResource):
-    """Service, budget, autoscaler, ingress, network policy, secrets of a workload, and the release in their midst."""
+    """Budget, autoscaler, ingress, network policy, secrets of a workload, and the release in their midst."""
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Workload", name, None, opts)
@@ -42,8 +42,6 @@ class Workload(pulumi.ComponentResource):
             return declared(manifest, prepared.world.live(kind)) if manifest else {}
 
         secrets = [_secret(name, key, held, args, self) for key, held in prepared.secrets.items()]
-        service = live_or_new("Service", manifests.service(subject))
-        k8s.core.v1.Service(f"{name}-service", **service, opts=options("Service", service))
         if budget := live_or_new("PodDisruptionBudget", manifests.disruption_budget(subject)):
             opts = options("PodDisruptionBudget", budget)
             k8s.policy.v1.PodDisruptionBudget(f"{name}-budget", **budget, opts=opts)
@@ -52,14 +50,14 @@ class Workload(pulumi.ComponentResource):
         if policy := live_or_new("NetworkPolicy", manifests.network_policy(subject)):
             k8s.networking.v1.NetworkPolicy(f"{name}-policy", **policy, opts=options("NetworkPolicy", policy))
         below = pulumi.ResourceOptions(parent=self)
-        rolling = Rolling(name, RollingArgs(prepared=prepared, client=args.client, secrets=secrets), below)
-        if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject)):
-            opts = options("HorizontalPodAutoscaler", scaler, after=[rolling.deployment])
+        release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, secrets=secrets), below)
+        if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject, prepared.plan.live)):
+            opts = options("HorizontalPodAutoscaler", scaler, after=[release.committed])
             k8s.autoscaling.v2.HorizontalPodAutoscaler(f"{name}-autoscaler", **scaler, opts=opts)
         self.summary: dict[str, pulumi.Input[str]] = {
             "release": prepared.plan.release.id,
             "image": prepared.plan.release.image,
-            "phase": rolling.phase,
+            "phase": release.phase,
         }
         self.register_outputs(self.summary)
 

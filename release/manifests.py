@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from release.model import Manifest
+from release.model import POOL_LABEL, TRACK_LABEL, Manifest, Pool, TrackName
 from settings import Environment, Probe, Workload
 
 MANAGER = "slipway"
@@ -33,7 +33,7 @@ class Subject:
 
     @property
     def selector(self) -> dict[str, str]:
-        """The labels that find this workload's pods; they never change, a Deployment's selector is immutable."""
+        """The labels that find this workload's pods, on whichever track."""
         return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/instance": self.name}
 
     @property
@@ -140,30 +140,53 @@ def _probe(probe: Probe) -> dict[str, Any]:
     }
 
 
-def deployment(subject: Subject, template: Manifest) -> dict[str, Any]:
-    """The Deployment of a rolling release: surge before removal, so that capacity never drops."""
+PREVIEW = "-preview"
+"""Suffix of the Service that reaches the track that is about to go live."""
+
+
+def deployment(subject: Subject, track: TrackName, template: Manifest, replicas: int | None) -> dict[str, Any]:
+    """A track's Deployment: surge before removal, so that capacity never drops.
+
+    Its selector, which can never change, holds the track: two tracks never fight for a pod. `replicas` None leaves the
+    number to an autoscaler or to the steps of a canary. Blue and green are filled at once.
+    """
     w = subject.workload
+    whole = track in (TrackName.BLUE, TrackName.GREEN)
     spec: dict[str, Any] = {
-        "selector": {"matchLabels": subject.selector},
+        "selector": {"matchLabels": {**subject.selector, TRACK_LABEL: str(track)}},
         "progressDeadlineSeconds": w.progress_deadline,
         "revisionHistoryLimit": 2,  # the ledger is the history
         "strategy": {
             "type": "RollingUpdate",
-            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": w.strategy.rolling.max_surge},
+            "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "100%" if whole else w.strategy.rolling.max_surge},
         },
         "template": template,
     }
-    if not w.autoscaler:
-        spec["replicas"] = w.replicas
-    return {"metadata": subject.metadata(annotations=SKIP_AWAIT), "spec": spec}
+    if replicas is not None:
+        spec["replicas"] = replicas
+    metadata = subject.metadata(track.suffix, SKIP_AWAIT)
+    return {"metadata": {**metadata, "labels": {**metadata["labels"], TRACK_LABEL: str(track)}}, "spec": spec}
 
 
-def service(subject: Subject) -> dict[str, Any]:
+def pool_selector(subject: Subject, pool: Pool) -> dict[str, str]:
+    """The labels by which a Service finds the pods of a pool."""
+    return {**subject.selector, POOL_LABEL: str(pool)}
+
+
+def service(subject: Subject, pool: Pool) -> dict[str, Any]:
     """The Service that users reach the workload by."""
     s = subject.workload.service
-    port = {"name": "http", "port": s.port, "targetPort": "http", "protocol": "TCP"}
-    spec = {"type": s.type, "selector": subject.selector, "ports": [port]}
-    return {"metadata": subject.metadata(annotations=SKIP_AWAIT), "spec": spec}
+    return {"metadata": subject.metadata(annotations=SKIP_AWAIT), "spec": _service_spec(subject, pool, s.type)}
+
+
+def preview_service(subject: Subject, pool: Pool) -> dict[str, Any]:
+    """The Service that reaches the track that is about to go live, for the checks and whoever wants to look first."""
+    return {"metadata": subject.metadata(PREVIEW, SKIP_AWAIT), "spec": _service_spec(subject, pool, "ClusterIP")}
+
+
+def _service_spec(subject: Subject, pool: Pool, type_: str) -> dict[str, Any]:
+    port = {"name": "http", "port": subject.workload.service.port, "targetPort": "http", "protocol": "TCP"}
+    return {"type": type_, "selector": pool_selector(subject, pool), "ports": [port]}
 
 
 def disruption_budget(subject: Subject) -> dict[str, Any] | None:
@@ -176,14 +199,14 @@ def disruption_budget(subject: Subject) -> dict[str, Any] | None:
     return {"metadata": subject.metadata(), "spec": spec}
 
 
-def autoscaler(subject: Subject) -> dict[str, Any] | None:
-    """The HorizontalPodAutoscaler on CPU; with it `replicas` of the Deployment is not declared."""
+def autoscaler(subject: Subject, live: TrackName = TrackName.STABLE) -> dict[str, Any] | None:
+    """The HorizontalPodAutoscaler on CPU of the live track; with it `replicas` of no Deployment is declared."""
     a = subject.workload.autoscaler
     if a is None:
         return None
     target = {"type": "Utilization", "averageUtilization": a.cpu}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": subject.name},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": subject.name + live.suffix},
         "minReplicas": a.min,
         "maxReplicas": a.max,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],

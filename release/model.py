@@ -12,6 +12,10 @@ Manifest = Mapping[str, Any]
 
 RELEASE_LABEL = "slipway.dev/release"
 """Pod label that says which release a pod runs; its value is the release id."""
+TRACK_LABEL = "slipway.dev/track"
+"""Pod label, and part of a Deployment's selector, that says which track a pod belongs to."""
+POOL_LABEL = "slipway.dev/pool"
+"""Pod label that Services select by: stable and canary share one pool, blue and green have one each."""
 
 
 class Phase(StrEnum):
@@ -23,21 +27,53 @@ class Phase(StrEnum):
     DEGRADED = "Degraded"
 
 
+class Pool(StrEnum):
+    """The pods that a Service can point to."""
+
+    MAIN = "main"
+    BLUE = "blue"
+    GREEN = "green"
+
+
+class TrackName(StrEnum):
+    """The Deployments that a workload can consist of."""
+
+    STABLE = "stable"
+    CANARY = "canary"
+    BLUE = "blue"
+    GREEN = "green"
+
+    @property
+    def pool(self) -> Pool:
+        """The pool that its pods are in."""
+        return Pool(self) if self in (TrackName.BLUE, TrackName.GREEN) else Pool.MAIN
+
+    @property
+    def suffix(self) -> str:
+        """What its Deployment's name adds to the workload's; a rolling release and the stable track share one."""
+        return "" if self is TrackName.STABLE else f"-{self}"
+
+
+HOME: Mapping[Pool, TrackName] = {Pool.MAIN: TrackName.STABLE, Pool.BLUE: TrackName.BLUE, Pool.GREEN: TrackName.GREEN}
+"""The track that carries a pool's release."""
+
+
 @dataclass(frozen=True)
 class Release:
     """One immutable version of a workload: a pod template.
 
-    Two equal templates are the same release whoever made them and whenever, so the id is a hash of the canonical
-    template. Scaling, labels of the workload and the audit annotations are not in it.
+    Two equal templates are the same release whoever made them, whenever, and on whichever track, so the id is a hash of
+    the canonical template. Scaling, labels of the workload and the audit annotations are not in it.
     """
 
     template: str
-    """The pod template as canonical JSON, without the release label that is derived from it."""
+    """The pod template as canonical JSON, without the labels that release and track add."""
 
     @classmethod
     def of(cls, template: Manifest) -> "Release":
-        """The release of a pod template; a release label already on it does not count."""
-        labels = {k: v for k, v in template["metadata"].get("labels", {}).items() if k != RELEASE_LABEL}
+        """The release of a pod template; the labels of release and track that are already on it do not count."""
+        added = (RELEASE_LABEL, TRACK_LABEL, POOL_LABEL)
+        labels = {k: v for k, v in template["metadata"].get("labels", {}).items() if k not in added}
         bare = {**template, "metadata": {**template["metadata"], "labels": labels}}
         return cls(json.dumps(bare, sort_keys=True, separators=(",", ":")))
 
@@ -57,29 +93,65 @@ class Release:
         sources = json.loads(self.template)["spec"]["containers"][0].get("envFrom", [])
         return frozenset(source["secretRef"]["name"] for source in sources if "secretRef" in source)
 
-    def pod_template(self) -> dict[str, Any]:
-        """The template for the cluster: with the release label on the pods."""
+    def pod_template(self, track: TrackName) -> dict[str, Any]:
+        """The template for the cluster: with the labels of release, track and pool on the pods."""
         template: dict[str, Any] = json.loads(self.template)
-        template["metadata"]["labels"][RELEASE_LABEL] = self.id
+        template["metadata"]["labels"] |= {RELEASE_LABEL: self.id, TRACK_LABEL: str(track), POOL_LABEL: str(track.pool)}
         return template
 
 
 @dataclass(frozen=True)
+class Moment:
+    """One point of a release's timeline, as the run saw it."""
+
+    at: str
+    """UTC, ISO 8601."""
+    what: str
+    """What began or was found: "canary at 2", "switched to green", "3 of 3 available"."""
+    pods: Mapping[str, int]
+    """Release id to its ready pods that the Service could reach."""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What a check of the release came to: the last run of it counts."""
+
+    name: str
+    status: str
+    """Successful, Failed, Error or Inconclusive."""
+    message: str
+    threshold: Mapping[str, float]
+    """`min` and `max`, where it has them."""
+    values: tuple[tuple[str, float | None, str], ...]
+    """Its last measurements: when (UTC, ISO 8601), the value, the status."""
+
+
+@dataclass(frozen=True)
 class Record:
-    """One line of the ledger: a release that came to an end, and how."""
+    """One entry of the ledger: a release under way, or one that came to an end, and how."""
 
     sequence: int
     release: Release
     outcome: Phase
-    """`Healthy` or `Degraded`."""
+    started: str
+    """When its first run began, UTC, ISO 8601."""
     finished: str
-    """When, UTC, ISO 8601."""
+    """When it came to this outcome, UTC, ISO 8601; empty while it is Progressing."""
     seconds: float
-    """How long the rollout was waited for."""
+    """From its start to its outcome, pauses included."""
     message: str = ""
-    """Why it is Degraded; empty when it is Healthy."""
+    """Why it is Degraded or Paused; empty when it is Healthy."""
     provenance: Mapping[str, str] = field(default_factory=dict)
-    """Commit, pipeline, job, actor of the run, as far as GitLab's job told them."""
+    """Commit, pipeline, job, actor of the run that began it, as far as GitLab's job told them."""
+    track: TrackName = TrackName.STABLE
+    """The track that it was released on."""
+    strategy: str = "rolling"
+    step: int = 0
+    """How many of its steps are passed: those of a canary; 1 for blue-green whose checks before the flip are passed."""
+    kept_until: str = ""
+    """Until when the track before it stays warm, UTC, ISO 8601; "forever", or empty where it doesn't."""
+    checks: tuple[CheckResult, ...] = ()
+    timeline: tuple[Moment, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -100,21 +172,24 @@ class Track:
 class Observed:
     """What the cluster says of a workload."""
 
-    track: Track | None
+    tracks: Mapping[TrackName, Track] = field(default_factory=dict)
+    pool: Pool | None = None
+    """Where the Service points; None where there is none, or where somebody made it select something else."""
     ledger: tuple[Record, ...] = ()
     """Oldest first."""
+    window_open: bool = False
+    """Whether the track before the live one is to stay warm still."""
 
-    def live_image(self) -> str | None:
-        """The image that the live release stands for.
+    @property
+    def in_flight(self) -> Record | None:
+        """The release that is under way: begun, and neither Healthy nor Degraded yet."""
+        last = self.ledger[-1] if self.ledger else None
+        return last if last and last.outcome in (Phase.PROGRESSING, Phase.PAUSED) else None
 
-        Where the release is on the ledger its record counts: an image that somebody set by kubectl leaves the label as
-        it was, and is drift. Where it isn't, the release is still under way, and the template is all there is. Where
-        the Deployment is gone, the last release that was Healthy is what should be there.
-        """
-        if self.track is None:
-            return next((record.release.image for record in self.healthy()), None)
-        recorded = {record.release.id: record.release for record in self.ledger}
-        return recorded.get(self.track.release or "", Release.of(self.track.template)).image
+    @property
+    def committed(self) -> Record | None:
+        """The newest release that became Healthy: what is live, or should be."""
+        return next(iter(self.healthy()), None)
 
     def healthy(self) -> tuple[Record, ...]:
         """The ledger's Healthy records, newest first, one per release."""
@@ -124,19 +199,46 @@ class Observed:
                 seen.setdefault(record.release.id, record)
         return tuple(seen.values())
 
-
-@dataclass(frozen=True)
-class Plan:
-    """What this run does with a workload."""
-
-    phase: Phase
-    """`Progressing` where a rollout is waited for in this run, `Healthy` where the world is as wanted already."""
-    release: Release
-    """The release that the track carries at the end."""
-    why: str
-    """One sentence for the job log."""
+    def carrier(self, release: str, among: tuple[TrackName, ...] = tuple(TrackName)) -> TrackName | None:
+        """The track whose template is this release."""
+        return next((name for name in among if name in self.tracks and self.tracks[name].release == release), None)
 
     @property
-    def moves(self) -> bool:
-        """Whether this run has a rollout to wait for and to record."""
-        return self.phase is Phase.PROGRESSING
+    def home(self) -> TrackName | None:
+        """The track that users are, or were last, served by.
+
+        The Service says it, unless it points to pods that aren't there while the committed release has some: then
+        somebody else moved it.
+        """
+        serving, last = HOME[self.pool] if self.pool else None, self._committed_track()
+        if serving is None or (serving is not last and not self.available(serving) and self.available(last)):
+            return last or next((name for name in HOME.values() if self.available(name)), None)
+        return serving if serving in self.tracks else last or serving
+
+    def _committed_track(self) -> TrackName | None:
+        committed = self.committed
+        if committed is None:
+            return None
+        own = self.carrier(committed.release.id, (committed.track,))
+        return own or self.carrier(committed.release.id, tuple(HOME.values()))
+
+    def available(self, name: TrackName | None) -> int:
+        """Available pods of a track."""
+        track = self.tracks.get(name) if name else None
+        return track.available if track else 0
+
+    def known(self, release: str | None) -> Release | None:
+        """The release of this id, as far as the ledger knows it."""
+        return next((record.release for record in reversed(self.ledger) if record.release.id == release), None)
+
+    def live_image(self) -> str | None:
+        """The image that is kept where no other is asked for.
+
+        That of the release under way, else of the one that is live. Where the ledger knows it, its record counts: an
+        image that somebody set by kubectl is drift. Where nothing is recorded, the template is all there is.
+        """
+        record = self.in_flight or self.committed
+        if record:
+            return record.release.image
+        track = self.tracks.get(self.home) if self.home else None
+        return Release.of(track.template).image if track else None

@@ -1,7 +1,9 @@
-"""Reads what the cluster says of a workload. The cluster is the truth: stack outputs are gone after a failed run."""
+"""Reads what the cluster says of the workloads. It is the truth: stack outputs are gone after a failed run."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from lightkube import ApiError, Client
@@ -13,8 +15,8 @@ from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from errors import UserError
 from release import ledger
-from release.manifests import Subject, ownership
-from release.model import RELEASE_LABEL, Manifest, Observed, Track
+from release.manifests import PREVIEW, Subject, ownership, pool_selector
+from release.model import RELEASE_LABEL, TRACK_LABEL, Manifest, Observed, Pool, Track, TrackName
 
 KINDS: Mapping[str, type[Any]] = {
     "Deployment": Deployment,
@@ -26,40 +28,70 @@ KINDS: Mapping[str, type[Any]] = {
     "NetworkPolicy": NetworkPolicy,
     "Secret": Secret,
 }
-"""What a workload is made of: one of each, but for Secrets, which are looked up by name (`held_secret`)."""
+"""What a workload is made of. Secrets are looked up by name (`held_secret`)."""
+
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "Deployment": tuple(track.suffix for track in TrackName),
+    "Service": ("", PREVIEW),
+    "ConfigMap": (ledger.SUFFIX,),
+    "PodDisruptionBudget": ("",),
+    "HorizontalPodAutoscaler": ("",),
+    "Ingress": ("",),
+    "NetworkPolicy": ("",),
+}
+"""What is looked for: a workload's objects are called by its name and one of these."""
+
+Snapshot = Mapping[str, Mapping[str, Manifest]]
+"""Everything of these kinds in a namespace: kind, name, object."""
 
 
 @dataclass(frozen=True)
 class World:
-    """The live objects of a workload by kind, as plain data, and what they mean for its release."""
+    """The live objects of a workload, as plain data, and what they mean for its release."""
 
-    objects: Mapping[str, Manifest]
+    objects: Mapping[tuple[str, str], Manifest]
+    """By kind and suffix of the name."""
     observed: Observed
 
-    def live(self, kind: str) -> Manifest | None:
+    def live(self, kind: str, suffix: str = "") -> Manifest | None:
         """The workload's live object of this kind."""
-        return self.objects.get(kind)
+        return self.objects.get((kind, suffix))
 
 
-def observe(client: Client, subject: Subject) -> World:
-    """Reads the workload's objects; raises UserError for one of our name that isn't ours."""
-    objects: dict[str, Manifest] = {}
-    for kind, resource in KINDS.items():
-        if kind == "Secret":
-            continue
-        name = ledger.name(subject.name) if kind == "ConfigMap" else subject.name
-        live = read(client, resource, name, subject.namespace)
+def snapshot(client: Client, namespace: str) -> Snapshot:
+    """Reads the namespace once for all workloads, one request a kind, all at the same time."""
+
+    def read_all(kind: str) -> dict[str, Manifest]:
+        found = (item.to_dict() for item in client.list(KINDS[kind], namespace=namespace))
+        return {item["metadata"]["name"]: item for item in found}
+
+    with ThreadPoolExecutor(len(SUFFIXES)) as pool:
+        return dict(zip(SUFFIXES, pool.map(read_all, SUFFIXES), strict=True))
+
+
+def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:
+    """What a snapshot says of a workload; raises UserError for an object of its name that isn't its own."""
+    objects: dict[tuple[str, str], Manifest] = {}
+    for kind, suffixes in SUFFIXES.items():
+        for suffix in suffixes:
+            live = found.get(kind, {}).get(subject.name + suffix)
+            if live is not None:
+                _refuse_foreign(subject, kind, live)
+                objects[kind, suffix] = live
+    tracks = {}
+    for name in TrackName:
+        live = objects.get(("Deployment", name.suffix))
         if live is not None:
-            _refuse_foreign(subject, kind, live)
-            objects[kind] = live
-    records = ledger.decode(objects.get("ConfigMap", {}).get("data"))
-    return World(objects, Observed(track(objects.get("Deployment")), records))
+            _refuse_old(subject, name, live)
+            tracks[name] = track(live)
+    records = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
+    observed = Observed(tracks, _pool(subject, objects.get(("Service", ""))), records)
+    window = _window_open(subject, observed, now or datetime.now(UTC))
+    return World(objects, Observed(tracks, observed.pool, records, window))
 
 
-def track(live: Manifest | None) -> Track | None:
-    """What a live Deployment says; None where there is none."""
-    if live is None:
-        return None
+def track(live: Manifest) -> Track:
+    """What a live Deployment says."""
     spec, status = live["spec"], live.get("status", {})
     wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
     available = status.get("availableReplicas", 0)
@@ -72,6 +104,19 @@ def track(live: Manifest | None) -> Track | None:
         complete=seen and wanted == updated == available == status.get("replicas", 0),
         template=spec["template"],
     )
+
+
+def _pool(subject: Subject, service: Manifest | None) -> Pool | None:
+    selector = (service or {}).get("spec", {}).get("selector", {})
+    return next((pool for pool in Pool if selector == pool_selector(subject, pool)), None)
+
+
+def _window_open(subject: Subject, observed: Observed, now: datetime) -> bool:
+    settings = subject.workload.strategy.blue_green
+    if observed.committed is None or settings is None:
+        return False
+    since = datetime.fromisoformat(observed.committed.finished)
+    return (now - since).total_seconds() < settings.rollback_window
 
 
 def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
@@ -96,13 +141,25 @@ def read(client: Client, resource: type[Any], name: str, namespace: str) -> Mani
 
 
 def _refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
-    labels = live["metadata"].get("labels", {})
-    if not ownership(subject.environment.name).items() <= labels.items():
-        owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
+    ours = {**ownership(subject.environment.name), "app.kubernetes.io/instance": subject.name}
+    if ours.items() <= labels.items():
+        return
+    owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    if ownership(subject.environment.name).items() <= labels.items():
+        owner = f"workload {labels.get('app.kubernetes.io/instance')}"
+    raise UserError(
+        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: rename the "
+        f"workload, delete that object, or hand it over with: kubectl -n {subject.namespace} label {kind.lower()} "
+        f"{name} " + " ".join(f"{key}={value}" for key, value in ours.items()) + " --overwrite"
+    )
+
+
+def _refuse_old(subject: Subject, name: TrackName, live: Manifest) -> None:
+    """A selector can't be changed: the engine would replace the Deployment, deleting what serves."""
+    if live["spec"]["selector"].get("matchLabels") != {**subject.selector, TRACK_LABEL: str(name)}:
         raise UserError(
-            f"workload {subject.name}: {kind} {subject.namespace}/{live['metadata']['name']} exists and belongs to "
-            f"{owner}: rename the workload, delete that object, or hand it over with: kubectl -n {subject.namespace} "
-            f"label {kind.lower()} {live['metadata']['name']} "
-            + " ".join(f"{k}={v}" for k, v in ownership(subject.environment.name).items())
-            + " --overwrite"
+            f"workload {subject.name}: Deployment {subject.namespace}/{live['metadata']['name']} has another selector "
+            "than this version of Slipway gives it, and a selector can't be changed: deploy the workload under a new "
+            "name beside it, move users over, and delete the old one"
         )

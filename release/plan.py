@@ -1,68 +1,459 @@
-"""Decides a rolling release: a pure function from what is observed and wanted to what this run does."""
+"""Decides every strategy: a pure function from what is observed and wanted to what this run does."""
 
-from errors import UserError
-from release.model import Observed, Phase, Plan, Release
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from release.aim import Aim, aim
+from release.model import HOME, Manifest, Observed, Phase, Pool, Release, TrackName
+from release.rules import Rules, Strategy
+from release.steps import (
+    Apply,
+    Begin,
+    Check,
+    Close,
+    Finish,
+    Gate,
+    Mark,
+    Point,
+    Reached,
+    Ready,
+    Remove,
+    Scale,
+    Step,
+)
 from settings import Action
 
+SERVICE, LEDGER = "service", "ledger"
+"""What a gate can stand before, besides the tracks."""
+STABLE, CANARY = TrackName.STABLE, TrackName.CANARY
+COLOURS = (TrackName.BLUE, TrackName.GREEN)
 
-class NothingToDo(UserError):
-    """The action has nothing to act on."""
+
+class Way(StrEnum):
+    """How a run gets the release to its users."""
+
+    HOLD = "hold"
+    """Nothing moves; what is past its time is retired, what somebody changed is mended."""
+    IN_PLACE = "in place"
+    """The track that serves takes the release, pod by pod."""
+    STEPS = "steps"
+    """The canary takes it first, in growing numbers; then the stable track, in place."""
+    ASIDE = "aside"
+    """Another track takes it whole; then the Service is switched."""
 
 
-def plan(workload: str, observed: Observed, desired: Release, action: Action) -> Plan:
-    """The plan of one run.
+@dataclass(frozen=True)
+class TrackPlan:
+    """One Deployment as this run declares it."""
 
-    | action   | observed                                           | plan                                    |
-    |----------|----------------------------------------------------|-----------------------------------------|
-    | deploy   | no Deployment                                      | Progressing: first release              |
-    | deploy   | another release                                    | Progressing: release                    |
-    | deploy   | the release, unfinished or not in the ledger       | Progressing: wait on                    |
-    | deploy   | the release, complete and recorded Healthy         | Healthy: hold                           |
-    | rollback | a Healthy record of another release than the live  | Progressing: back to the newest of them |
-    | rollback | none                                               | refused                                 |
-    | abort    | the live release unfinished                        | as rollback                             |
-    | abort    | the live release complete                          | refused: nothing is in flight           |
-    | promote  | anything                                           | refused: rolling has no pause           |
+    track: TrackName
+    template: Manifest
+    release: str | None
+    replicas: int | None
+    """None: not declared, for an autoscaler or the steps of a canary to set."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What this run does with a workload, in the order in which it is done."""
+
+    way: Way
+    phase: Phase
+    """Where the workload stands once every gate has passed."""
+    release: Release
+    """The release that this run is about."""
+    why: str
+    """One sentence for the job log."""
+    first: tuple[TrackPlan, ...]
+    """The tracks before the Service, each after the one before it."""
+    pool: Pool
+    """Where the Service points at the end."""
+    preview: Pool | None
+    """Where the preview Service points; None: there is none."""
+    last: tuple[TrackPlan, ...]
+    """The tracks after the ledger: what the new one makes needless."""
+    gates: Mapping[str, Gate] = field(default_factory=dict)
+    """By what they stand before: the name of a track, SERVICE, LEDGER."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether this run has anything to do in the cluster besides declaring what is there."""
+        return bool(self.gates)
+
+    @property
+    def live(self) -> TrackName:
+        """The track that serves at the end."""
+        return HOME[self.pool]
+
+    @property
+    def tracks(self) -> tuple[TrackPlan, ...]:
+        """Every Deployment that is declared."""
+        return self.first + self.last
+
+
+def plan(workload: str, observed: Observed, desired: Release, action: Action, rules: Rules) -> Plan:
+    """The plan of one run. `release.aim` says which release; this table says how it gets there.
+
+    | strategy         | observed                                            | way      | target        | ends    |
+    |------------------|-----------------------------------------------------|----------|---------------|---------|
+    | any              | the release is Healthy and serves from its place    | hold     | where it is   | Healthy |
+    | any              | the release is Paused, and nobody promotes it       | hold     | where it is   | Paused  |
+    | rolling          | blue or green serves                                | aside    | stable        | Healthy |
+    | rolling          | otherwise                                           | in place | stable        | Healthy |
+    | canary           | blue or green serves                                | aside    | stable        | Healthy |
+    | canary           | nothing is Healthy, a rollback, or stable has it    | in place | stable        | Healthy |
+    | canary           | otherwise, and a step left waits to be promoted     | steps    | canary        | Paused  |
+    | canary           | otherwise                                           | steps    | canary, stable | Healthy |
+    | blueGreen        | the track with the release serves                   | in place | where it is   | Healthy |
+    | blueGreen        | otherwise, with autoPromote off and not promoted    | aside    | the idle one  | Paused  |
+    | blueGreen        | otherwise                                           | aside    | the idle one  | Healthy |
 
     Raises NothingToDo where the action has nothing to act on.
     """
-    if action is Action.PROMOTE:
-        raise NothingToDo(
-            f"workload {workload}: SLIPWAY_ACTION=promote: nothing is Paused: a rolling release has no pause; "
-            "run without SLIPWAY_ACTION to deploy"
+    return _Case(observed, aim(workload, observed, desired, action), rules).plan()
+
+
+class _Case:
+    """One observation with one aim; each method is a part of the table."""
+
+    def __init__(self, observed: Observed, aim: Aim, rules: Rules) -> None:
+        self.seen, self.aim, self.rules = observed, aim, rules
+        self.release, self.id = aim.release, aim.release.id
+        self.home = observed.home
+        self.committed = observed.committed
+        self.flying = observed.in_flight
+        self.resumes = (
+            self.flying is not None and self.flying.release.id == self.id and self.flying.strategy == rules.strategy
         )
-    if action is Action.ABORT and observed.track is not None and observed.track.complete:
-        raise NothingToDo(
-            f"workload {workload}: SLIPWAY_ACTION=abort: no release is in flight: {observed.track.release} is "
-            "complete; use SLIPWAY_ACTION=rollback to go back to the release before it"
+        """The release under way is this one, in this strategy: it goes on where it is."""
+        self.target = self._target()
+        self.proven = (
+            not self.resumes
+            and self.committed is not None
+            and self.committed.release.id == self.id
+            and self._carries(self.target)
         )
-    if action in (Action.ROLLBACK, Action.ABORT):
-        target = rollback_target(workload, observed)
-        return _towards(observed, target, f"back to {target.id}")
-    return _towards(observed, desired, f"release {desired.id}")
+        """The release is Healthy already: there is nothing to begin, to check or to record."""
+        self.passed = self.flying.step if self.flying and self.resumes else 0
 
+    def plan(self) -> Plan:
+        way = self._way()
+        match way:
+            case Way.HOLD:
+                return self._hold()
+            case Way.IN_PLACE:
+                return self._in_place()
+            case Way.STEPS:
+                return self._steps()
+            case Way.ASIDE:
+                return self._aside()
 
-def rollback_target(workload: str, observed: Observed) -> Release:
-    """The newest release recorded Healthy that is not the live one; raises NothingToDo where there is none."""
-    live = observed.track.release if observed.track else None
-    for record in observed.healthy():
-        if record.release.id != live:
-            return record.release
-    raise NothingToDo(
-        f"workload {workload}: nothing to roll back to: its ledger holds no Healthy release besides "
-        f"{live or 'none'}; deploy an image with SLIPWAY_IMAGE"
-    )
+    # What the table asks
 
+    def _way(self) -> Way:
+        pool = self.seen.pool
+        paused = self.resumes and self.flying is not None and self.flying.outcome is Phase.PAUSED
+        if self.aim.holds or (paused and not self.aim.promotes and self._in_its_place()):
+            return Way.HOLD
+        if self.rules.strategy is Strategy.BLUE_GREEN:
+            here = self.home is self.target and pool is self.target.pool
+            return self._held_or(Way.IN_PLACE) if here else Way.ASIDE
+        if self.home in COLOURS or pool in (Pool.BLUE, Pool.GREEN):
+            return Way.ASIDE
+        skips = self.aim.rolls_back or not self.committed or STABLE not in self.seen.tracks or self._carries(STABLE)
+        return Way.STEPS if self.rules.strategy is Strategy.CANARY and not skips else self._held_or(Way.IN_PLACE)
 
-def _towards(observed: Observed, target: Release, what: str) -> Plan:
-    track = observed.track
-    if track is None:
-        return Plan(Phase.PROGRESSING, target, f"first {what}")
-    if track.release != target.id:
-        return Plan(Phase.PROGRESSING, target, f"{what} in place of {track.release or 'an unknown template'}")
-    if not track.complete:
-        return Plan(Phase.PROGRESSING, target, f"{what} is under way: {track.available} of {track.wanted} available")
-    last = observed.ledger[-1] if observed.ledger else None
-    if last is None or last.release.id != target.id or last.outcome is not Phase.HEALTHY:
-        return Plan(Phase.PROGRESSING, target, f"{what} is complete, to be recorded")
-    return Plan(Phase.HEALTHY, target, f"{target.id} is live")
+    def _held_or(self, way: Way) -> Way:
+        return Way.HOLD if self.proven and self.seen.tracks[self.target].complete and self.seen.pool else way
+
+    def _in_its_place(self) -> bool:
+        """A Paused release is where this strategy would have it; another strategy begins anew with it."""
+        here = COLOURS if self.rules.strategy is Strategy.BLUE_GREEN else (CANARY,)
+        return self.seen.carrier(self.id, here) is not None and self.rules.strategy is not Strategy.ROLLING
+
+    def _target(self) -> TrackName:
+        if self.rules.strategy is not Strategy.BLUE_GREEN:
+            return STABLE
+        if self.home in COLOURS and self._carries(self.home):
+            return self.home
+        if carrier := self.seen.carrier(self.id, tuple(c for c in COLOURS if c is not self.home)):
+            return carrier
+        if self.home in COLOURS and self.home not in self.seen.tracks:
+            return self.home  # deleted by hand: made anew where it was
+        return TrackName.GREEN if self.home is TrackName.BLUE else TrackName.BLUE
+
+    def _carries(self, track: TrackName | None) -> bool:
+        live = self.seen.tracks.get(track) if track else None
+        return live is not None and live.release == self.id
+
+    # The ways
+
+    def _hold(self) -> Plan:
+        flying = self.flying if self.resumes or self.aim.holds else None
+        live = self.home or self.target
+        phase = flying.outcome if flying else Phase.HEALTHY
+        tracks = [self._track(live)] if live in self.seen.tracks else []
+        beside = tuple(track for track in TrackName if track is not live)
+        under_way = self.seen.carrier(flying.release.id, beside) if flying else None
+        if under_way:
+            tracks.append(self._as_it_is(under_way))
+        steps: list[Step] = []
+        others = self._others({live, under_way}, steps)
+        if not flying and self.rules.strategy is not Strategy.BLUE_GREEN and CANARY in self.seen.tracks:
+            steps += self._canary_away(others)
+        return self._made(
+            Way.HOLD,
+            phase,
+            f"{self.id} is {phase if flying else 'live'}",
+            first=tracks,
+            pool=live.pool if self.seen.pool is None or not flying else self.seen.pool,
+            preview=under_way or live,
+            last=others,
+            gates={LEDGER: Gate(tuple(steps))} if steps else {},
+        )
+
+    def _in_place(self) -> Plan:
+        whole = self._whole()
+        begin = self._begin(self.target)
+        checks = self._checks(self.rules.after, self.target)
+        steps: list[Step] = [*self._sized(self.target, whole), Ready(self.target, self.id)]
+        if self.rules.strategy is Strategy.BLUE_GREEN:
+            steps.append(Reached(self.target))
+        steps += [*checks, *self._healthy()]
+        others = self._others({self.target}, steps)
+        if self.rules.strategy is Strategy.CANARY and CANARY in self.seen.tracks:
+            steps += self._canary_away(others)
+        gates: dict[str, Gate] = {self.target: Gate(tuple(begin), release=self.release)} if begin else {}
+        gates[LEDGER] = Gate(tuple(steps), self._taken_back(), None if self.proven else self.release)
+        return self._made(
+            Way.IN_PLACE,
+            Phase.HEALTHY,
+            self._sentence(),
+            first=[self._track(self.target, self.release)],
+            pool=self.target.pool,
+            preview=self.target,
+            last=others,
+            gates=gates,
+        )
+
+    def _steps(self) -> Plan:
+        assert self.committed is not None  # noqa: S101  else the way is in place
+        stable, whole = self.committed.release, self._whole()
+        away = (Scale(CANARY, 0),)
+        titles = [step.title for step in self.rules.steps]
+        begin: list[Step] = []
+        if not self._carries(CANARY) or not self.resumes:
+            if self.seen.tracks[STABLE].release != stable.id:  # an update that a newer release overtook
+                begin.append(Apply(STABLE, stable, self.rules.replicas))
+            begin += self._begin(CANARY)
+            if CANARY in self.seen.tracks:
+                begin.append(Scale(CANARY, self.rules.steps[0].pods(whole, self.rules.most_canary)))
+        conduct: list[Step] = []
+        paused_at = None
+        for number, step in enumerate(self.rules.steps[self.passed :], self.passed):
+            conduct += [
+                Mark(number),
+                Scale(CANARY, step.pods(whole, self.rules.most_canary)),
+                Ready(CANARY, self.id),
+                Check(
+                    self.rules.before, CANARY, self.id, step.pause, f"step {number + 1}/{len(titles)}, {titles[number]}"
+                ),
+            ]
+            if step.pause is None:
+                paused_at = number
+                break
+        others = self._others({STABLE, CANARY}, [])
+        gates: dict[str, Gate] = {CANARY: Gate(tuple(begin), away, self.release)} if begin else {}
+        canary = TrackPlan(CANARY, self.release.pod_template(CANARY), self.id, None)
+        if paused_at is not None:
+            said = f"step {paused_at + 1} of {len(titles)}: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            conduct.append(Finish(Phase.PAUSED, said, paused_at + 1))
+            gates[LEDGER] = Gate(tuple(conduct), away, self.release)
+            first, phase = [self._track(STABLE, stable), canary], Phase.PAUSED
+        else:
+            steps: list[Step] = [Ready(STABLE, self.id), *self._healthy(), *away]
+            others = self._others({STABLE, CANARY}, steps)
+            gates[STABLE] = Gate((*conduct, Mark(len(titles))), away, self.release)
+            gates[LEDGER] = Gate(tuple(steps), (*self._taken_back(), *away), self.release)
+            first, phase = [canary, self._track(STABLE, self.release)], Phase.HEALTHY
+        return self._made(
+            Way.STEPS, phase, self._sentence(), first=first, pool=Pool.MAIN, preview=None, last=others, gates=gates
+        )
+
+    def _aside(self) -> Plan:
+        target, home, whole = self.target, self.home, self._whole()
+        blue_green = self.rules.strategy is Strategy.BLUE_GREEN
+        recorded = None if self.proven else self.release
+        back: tuple[Step, ...] = () if self.proven else (Scale(target, 0),)
+        to_prove = blue_green and not self.proven and (self.passed == 0 or self.aim.rolls_back)
+        pauses = to_prove and not (self.rules.auto_promote or self.aim.rolls_back or self.aim.promotes)
+        pauses = pauses and home is not None and self.committed is not None  # a first release has nobody to wait for
+
+        begin = self._begin(target)
+        if begin and target in self.seen.tracks and not self._carries(target):
+            begin.append(Scale(target, 0))  # else two releases would stand beside the live one
+        if home and home is not target and self.seen.pool not in (None, home.pool):
+            begin.insert(0, Point(home.pool))  # it points to pods that aren't there, while others are
+        if self.aim.promotes:
+            begin.append(Mark(self.passed))
+        shown: list[Step] = [Ready(target, self.id), *([Reached(target, preview=True)] if blue_green else [])]
+        proof = self._checks(self.rules.before, target) if to_prove else []
+        few = min(self.rules.preview_replicas or whole, whole) if proof or pauses else whole
+        if proof and not pauses:  # what must wait for a person is not passed before that is written down
+            proof.append(Mark(1))
+        ready = [*self._sized(target, few if pauses else whole), *shown, *proof]
+        if few < whole:
+            begin += [*self._applied(target, few), *shown, *proof]
+            ready = [*self._sized(target, few if pauses else whole), *shown]
+        gates: dict[str, Gate] = {target: Gate(tuple(begin), back, recorded)} if begin else {}
+        declared = self._track(target, self.release, few if pauses else whole)
+        if pauses:
+            assert home is not None  # noqa: S101  `pauses` says so
+            said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            gates[LEDGER] = Gate((*ready, Finish(Phase.PAUSED, said, 1)), back, recorded)
+            first, pool, phase = [self._track(home), declared], home.pool, Phase.PAUSED
+            others = self._others({home, target}, [])
+        else:
+            after: list[Step] = [Reached(target), *self._checks(self.rules.after, target), *self._healthy()]
+            others = self._others({target}, after)
+            gates[SERVICE] = Gate(tuple(ready), back, recorded)
+            gates[LEDGER] = Gate(tuple(after), self._flipped_back(), recorded)
+            first, pool, phase = [declared], target.pool, Phase.HEALTHY
+        return self._made(
+            Way.ASIDE, phase, self._sentence(), first=first, pool=pool, preview=target, last=others, gates=gates
+        )
+
+    # Their parts
+
+    def _made(
+        self,
+        way: Way,
+        phase: Phase,
+        why: str,
+        *,
+        first: list[TrackPlan],
+        pool: Pool,
+        preview: TrackName | None,
+        last: list[TrackPlan],
+        gates: Mapping[str, Gate],
+    ) -> Plan:
+        gates = dict(gates)
+        if (
+            self.flying
+            and not self.resumes
+            and not self.aim.holds
+            and not any(isinstance(step, Begin) for gate in gates.values() for step in gate.steps)
+        ):
+            why_closed = "aborted" if self.aim.rolls_back else f"given up for {self.id}"
+            ledger = gates.get(LEDGER, Gate(()))
+            gates[LEDGER] = Gate((Close(why_closed), *ledger.steps), ledger.failed, ledger.release)
+        shown = preview.pool if self.rules.strategy is Strategy.BLUE_GREEN and preview else None
+        return Plan(way, phase, self.release, why, tuple(first), pool, shown, tuple(last), gates)
+
+    def _whole(self) -> int:
+        """How many pods the live track has to have."""
+        if self.rules.replicas is not None:
+            return self.rules.replicas
+        live = self.seen.tracks.get(self.home) if self.home else None
+        return live.wanted if live and live.wanted else self.rules.least
+
+    def _sized(self, track: TrackName, pods: int) -> list[Step]:
+        """Scales what is not declared."""
+        live = self.seen.tracks.get(track)
+        return [] if self.rules.replicas is not None or (live and live.wanted == pods) else [Scale(track, pods)]
+
+    def _applied(self, track: TrackName, pods: int) -> list[Step]:
+        """Gives a track the release with fewer pods than will be declared."""
+        if self.rules.replicas is not None:
+            return [Apply(track, self.release, pods)]
+        return [Apply(track, self.release, None), Scale(track, pods)]
+
+    def _track(self, track: TrackName, release: Release | None = None, pods: int | None = None) -> TrackPlan:
+        """A track that serves, or is about to, with this release; without one it keeps its own."""
+        replicas = self.rules.replicas if pods is None or self.rules.replicas is None else pods
+        if release is None:
+            held = self._as_it_is(track)
+            return TrackPlan(track, held.template, held.release, replicas)
+        return TrackPlan(track, release.pod_template(track), release.id, replicas)
+
+    def _as_it_is(self, track: TrackName) -> TrackPlan:
+        """A track with the release and the number that it has."""
+        live = self.seen.tracks[track]
+        known = self.seen.known(live.release)
+        declared = None if self.rules.replicas is None or track is CANARY else live.wanted
+        return TrackPlan(track, known.pod_template(track) if known else live.template, live.release, declared)
+
+    def _others(self, needed: set[TrackName | None], steps: list[Step]) -> list[TrackPlan]:
+        """The tracks that this run doesn't need: warm ones stay, the rest is retired, or removed by added steps."""
+        left = []
+        waits = self.aim.holds and self.flying is not None  # what a failure would fall back to must stay
+        for track in self.seen.tracks:
+            if track in needed or (track is CANARY and self.rules.strategy is Strategy.CANARY):
+                continue
+            ours = COLOURS if self.rules.strategy is Strategy.BLUE_GREEN else (STABLE,)
+            if waits:
+                left.append(self._as_it_is(track))
+                continue
+            if track not in ours:
+                steps.append(Remove(track))
+                continue
+            held = self._as_it_is(track)
+            if self._warm(track):
+                left.append(held)
+                continue
+            if held.replicas is None and self.seen.tracks[track].wanted:
+                steps.append(Scale(track, 0))
+            left.append(TrackPlan(track, held.template, held.release, None if held.replicas is None else 0))
+        return left
+
+    def _warm(self, track: TrackName) -> bool:
+        """Whether a rollback may still need the track's pods: it was live just before, and its time isn't over."""
+        if self.rules.keep == "none":
+            return False
+        release = self.seen.tracks[track].release
+        if not self.proven and not self.aim.holds:  # this run ends with a new live release: the time begins anew
+            return self.committed is not None and self.committed.release.id == release
+        healthy = any(record.release.id == release for record in self.seen.healthy())
+        return healthy and (self.rules.keep == "forever" or self.seen.window_open)
+
+    def _begin(self, track: TrackName) -> list[Step]:
+        return [] if self.resumes or self.proven else [Begin(self.release, track)]
+
+    def _checks(self, names: tuple[str, ...], track: TrackName) -> list[Step]:
+        skipped = self.proven or (self.aim.rolls_back and not self.rules.check_rollback) or self._whole() == 0
+        return [] if skipped or not names else [Check(names, track, self.id)]
+
+    def _healthy(self) -> list[Step]:
+        return [] if self.proven else [Finish(Phase.HEALTHY)]
+
+    def _taken_back(self) -> tuple[Step, ...]:
+        """What brings the committed release back onto the track that serves."""
+        if self.proven or self.committed is None or self.committed.release.id == self.id or self.aim.rolls_back:
+            return ()
+        if self.rules.strategy is Strategy.BLUE_GREEN:
+            return self._flipped_back()
+        stable = self.committed.release
+        return (Apply(STABLE, stable, self.rules.replicas), Ready(STABLE, stable.id))
+
+    def _flipped_back(self) -> tuple[Step, ...]:
+        """What brings users back to the track with the committed release, where that is another one."""
+        committed = self.committed
+        if committed is None or self.proven or self.aim.rolls_back or committed.release.id == self.id:
+            return ()
+        carrier = self.seen.carrier(committed.release.id, tuple(t for t in HOME.values() if t is not self.target))
+        return (Point(carrier.pool), Scale(self.target, 0)) if carrier else ()
+
+    def _canary_away(self, others: list[TrackPlan]) -> list[Step]:
+        """The canary at 0, declared without a number; under another strategy `_others` removes it."""
+        if self.rules.strategy is not Strategy.CANARY:
+            return []
+        others.append(self._as_it_is(CANARY))
+        return [Scale(CANARY, 0)] if self.seen.tracks[CANARY].wanted else []
+
+    def _sentence(self) -> str:
+        serving = self.seen.tracks.get(self.home) if self.home else None
+        live = serving.release if serving else None
+        if self.resumes:
+            return f"{self.aim.why} goes on"
+        return f"{self.aim.why} in place of {live}" if live and live != self.id else f"{self.aim.why}"

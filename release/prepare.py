@@ -2,19 +2,21 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from lightkube import Client
 
 from errors import UserError
-from release import image, ledger, manifests, secret_env
+from release import checks, image, ledger, manifests, secret_env
 from release.drift import drift
 from release.manifests import Subject
-from release.model import Manifest, Observed, Plan, Release
-from release.observe import World, held_secret, observe
-from release.plan import plan
+from release.model import Manifest, Observed, Release, TrackName
+from release.observe import Snapshot, World, held_secret, observe
+from release.plan import LEDGER, Plan, plan
+from release.rules import Rules
+from release.steps import Gate, Ready
 from settings import Action, Run
 
 
@@ -35,51 +37,73 @@ class Prepared:
 
     subject: Subject
     world: World
+    rules: Rules
     plan: Plan
-    deployment: Manifest
+    deployments: Mapping[TrackName, Manifest]
+    """Of every track that this run declares."""
     secrets: Mapping[str, HeldSecret]
     """The Secrets that the release, and those it may be rolled back to, need; by name."""
     provenance: Mapping[str, str]
-
-    @property
-    def waits(self) -> bool:
-        """Whether this run has a rollout to wait for: a release, a scaling, or a drift that is repaired."""
-        return self.plan.moves or bool(
-            drift(self.deployment["spec"], (self.world.live("Deployment") or {}).get("spec"))
-        )
 
 
 def prepare(
     client: Client,
     subject: Subject,
     run: Run,
+    found: Snapshot | None,
     *,
     preview: bool,
-    exists: bool,
     warn: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
-    `exists`: whether the namespace is there. `preview`: what only a real run can know (a protected variable, an image
-    behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv` and registry login.
+    `found`: what is in the namespace; None where there is none. `preview`: what only a real run can know (a protected
+    variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
+    checks and registry login.
     """
-    world = observe(client, subject) if exists else World({}, Observed(None))
+    if run.action is Action.DEPLOY and not preview:
+        _checks_can_run(subject, environment)
+    world = observe(found, subject) if found is not None else World({}, Observed())
+    rules = Rules.of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
     secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
     wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
-    decided = plan(subject.name, world.observed, desired, run.action)
-    deployment = manifests.deployment(subject, decided.release.pod_template())
+    decided = plan(subject.name, world.observed, desired, run.action, rules)
+    deployments = {
+        track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
+        for track in decided.tracks
+    }
     return Prepared(
         subject=subject,
         world=world,
-        plan=decided,
-        deployment=deployment,
-        secrets=_held(client, subject, world, decided.release, secret, exists=exists, preview=preview),
+        rules=rules,
+        plan=_settled(decided, deployments, world),
+        deployments=deployments,
+        secrets=_held(client, subject, world, decided.release, secret, exists=found is not None, preview=preview),
         provenance=dict(run.provenance),
     )
+
+
+def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
+    """The plan; where nothing is released but the live track is scaled or mended, with a wait for that."""
+    live = next((track for track in decided.tracks if track.track is decided.live), None)
+    if live is None or live.release is None or LEDGER in decided.gates:
+        return decided
+    spec = (world.live("Deployment", live.track.suffix) or {}).get("spec")
+    if not drift(deployments[live.track]["spec"], spec):
+        return decided
+    return replace(decided, gates={**decided.gates, LEDGER: Gate((Ready(live.track, live.release),))})
+
+
+def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
+    lacking = checks.missing(
+        subject.workload.release_checks, prometheus=subject.environment.prometheus, environment=environment
+    )
+    if lacking:
+        raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
 
 
 def _secret(
@@ -94,7 +118,7 @@ def _secret(
         f"slipway:workloads.{subject.name}.secretEnv: {', '.join(missing)} not in the job's environment: "
         "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
     )
-    live = world.observed.track
+    live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
     names = Release.of(live.template).secrets if live else frozenset()
     if not preview:
         raise UserError(text)
@@ -140,10 +164,10 @@ def _held(
     exists: bool,
     preview: bool,
 ) -> Mapping[str, HeldSecret]:
-    """The Secrets that must be there after this run: of the release, of the live one, of those on the ledger."""
+    """The Secrets that must be there after this run: of the release, of every track, of those on the ledger."""
     needed = set(target.secrets)
-    if world.observed.track:
-        needed |= Release.of(world.observed.track.template).secrets
+    for track in world.observed.tracks.values():
+        needed |= Release.of(track.template).secrets
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
         needed |= record.release.secrets
     held: dict[str, HeldSecret] = {}

@@ -11,8 +11,9 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from errors import UserError
-from release.model import RELEASE_LABEL, Manifest
-from release.observe import read, track
+from release.model import RELEASE_LABEL, TRACK_LABEL, Manifest, TrackName
+from release.observe import read
+from release.observe import track as said_by
 
 POLL_SECONDS = 0.2
 STALLED_SECONDS = 5.0
@@ -34,8 +35,8 @@ class Reason:
         return f"{self.text}, last lines: {self.log}" if self.log else self.text
 
 
-class RolloutFailed(UserError):
-    """The release did not come up before its progress deadline.
+class ReleaseFailed(UserError):
+    """The release has to be taken back: it did not come up, or a check was not Successful.
 
     `recorded` is the text without lines of the pods' logs: the ledger is read by more people than they are.
     """
@@ -47,9 +48,10 @@ class RolloutFailed(UserError):
 
 def wait(
     client: Client,
-    name: str,
+    workload: str,
     namespace: str,
     *,
+    track: TrackName,
     release: str,
     deadline: int,
     tell: Callable[[str], None],
@@ -60,40 +62,41 @@ def wait(
 
     `deadline` is Kubernetes' progressDeadlineSeconds, counted from now and anew with each step forward; the
     controller's own condition is not asked, it may be left from an earlier try. `tell` gets one line each change.
-    Raises RolloutFailed with the reason a person needs, and UserError where it is no longer ours to wait for: another
+    Raises ReleaseFailed with the reason a person needs, and UserError where it is no longer ours to wait for: another
     run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
-    best, line = -1.0, ""
+    name, best, line = workload + track.suffix, -1.0, ""
+    labels: LabelSelector = {"app.kubernetes.io/instance": workload, RELEASE_LABEL: release, TRACK_LABEL: str(track)}
     said: set[str] = set()  # a failed pull alternates between two reasons
     until, stalled = clock() + deadline, clock() + STALLED_SECONDS
     while True:
         live, trouble, refused = _look(client, name, namespace)
-        state = track(live)
+        state = said_by(live) if live is not None else None
         if state is not None and live is not None:
             if state.complete and state.release == release:
                 return
             if line != (line := f"{state.updated} of {state.wanted} updated, {state.available} available"):
-                tell(line)
+                tell(f"{track}: {line}")
             if (score := _score(live)) > best:
                 best, until, stalled = score, clock() + deadline, clock() + STALLED_SECONDS
         over = clock() > until
         if over or clock() > stalled:
             stalled = clock() + STALLED_SECONDS
             if live is None and not trouble:
-                raise RolloutFailed(
-                    f"workload {name}: Deployment {namespace}/{name} is gone: run again to make it anew"
+                raise ReleaseFailed(
+                    f"workload {workload}: Deployment {namespace}/{name} is gone: run again to make it anew"
                 )
             if refused:  # not at once: an API server that restarts first knows nobody
-                raise UserError(f"workload {name}: {trouble}")
+                raise UserError(f"workload {workload}: {trouble}")
             if state is not None and state.release != release:  # that run keeps the ledger
                 raise UserError(
-                    f"workload {name}: release {release} was replaced by {state.release or 'an unknown one'} while it "
-                    "came up: run again, and let only one run at a time change the environment"
+                    f"workload {workload}: release {release} was replaced by {state.release or 'an unknown one'} "
+                    "while it came up: run again, and let only one run at a time change the environment"
                 )
-            reasons = [Reason(trouble)] if live is None else _reasons(client, name, namespace, release, live)
+            reasons = [Reason(trouble)] if live is None else _reasons(client, labels, namespace, live)
             if over:
-                failed = f"workload {name}: release {release} did not come up within {deadline} s: "
-                raise RolloutFailed(
+                failed = f"workload {workload}: release {release} did not come up within {deadline} s: "
+                raise ReleaseFailed(
                     failed + ("; ".join(map(str, reasons)) or line),
                     failed + ("; ".join(reason.text for reason in reasons) or line),
                 )
@@ -129,20 +132,19 @@ def _score(live: Manifest) -> float:
     return float(forward - status.get("replicas", 0) / 1000)
 
 
-def _reasons(client: Client, name: str, namespace: str, release: str, live: Manifest) -> list[Reason]:
+def _reasons(client: Client, labels: LabelSelector, namespace: str, live: Manifest) -> list[Reason]:
     try:
-        return list(why(client, name, namespace, release, live))
+        return list(why(client, labels, namespace, live))
     except httpx2.HTTPError as error:  # a reason that can't be read is no reason to give up
         return [Reason(f"its pods can't be looked at: {error}")]
 
 
-def why(client: Client, name: str, namespace: str, release: str, live: Manifest) -> Iterator[Reason]:
+def why(client: Client, labels: LabelSelector, namespace: str, live: Manifest) -> Iterator[Reason]:
     """The reasons a release does not come up: refused pods, unschedulable, image pull, crash loop with log, probe."""
     for condition in live.get("status", {}).get("conditions", []):
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             yield Reason(f"pods are refused: {condition.get('message', '')}")
     seen: set[Reason] = set()
-    labels: LabelSelector = {"app.kubernetes.io/instance": name, RELEASE_LABEL: release}
     for pod in client.list(Pod, namespace=namespace, labels=labels):
         reason = _why_pod(client, namespace, pod.to_dict())
         if reason and reason not in seen:

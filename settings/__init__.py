@@ -9,6 +9,7 @@ from settings.environment import Environment
 from settings.mistakes import SettingsError
 from settings.run import Action, Run
 from settings.stack import Settings, Stack, parse
+from settings.strategy import Rolling, Strategy
 from settings.workload import (
     Autoscaler,
     FromEnv,
@@ -16,9 +17,7 @@ from settings.workload import (
     NetworkPolicy,
     Probe,
     Resources,
-    Rolling,
     Service,
-    Strategy,
     Workload,
 )
 

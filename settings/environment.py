@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from settings.checks import Address
 from settings.types import DnsLabel, DnsName, Labels, Model
 
 
@@ -14,5 +15,8 @@ class Environment(Model):
     """Namespace in the cluster. Default: `name`."""
     image_pull_secret: DnsName | None = None
     """Secret to pull images with; the access stack makes `gitlab-registry`. Default null: images are public."""
+    prometheus: Address | None = None
+    """Where checks ask Prometheus, as the job reaches it: "http://prometheus.monitoring:9090". Default null: each check
+    says it itself."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""

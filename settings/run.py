@@ -17,6 +17,7 @@ class Action(StrEnum):
     PROMOTE = "promote"
     ABORT = "abort"
     ROLLBACK = "rollback"
+    SETTLE = "settle"
 
 
 IMAGE, ACTION = "SLIPWAY_IMAGE", "SLIPWAY_ACTION"

@@ -17,6 +17,9 @@ from settings.shape import Shape
 from settings.types import Model, WorkloadName, amount
 from settings.workload import Workload
 
+SUFFIXES = ("-canary", "-blue", "-green", "-preview", "-releases")
+"""What the names of a workload's objects add to its own."""
+
 
 class Stack(Model):
     """What a stack file configures under `slipway:`; which blocks are there decides what the stack builds."""
@@ -38,8 +41,35 @@ class Stack(Model):
         if self.environment is not None and self.workloads is None:
             mistakes.add(("workloads",), "is missing; slipway:environment needs it: {myapp: {}} for one, {} for none")
         self._within_quota(mistakes)
+        self._names_apart(mistakes)
+        self._prometheus_known(mistakes)
         mistakes.check()
         return self
+
+    def _names_apart(self, mistakes: Mistakes) -> None:
+        """A workload's objects are called by its name and a suffix; another workload must not be called so."""
+        names = self.workloads or {}
+        for name in names:
+            for suffix in SUFFIXES:
+                if name + suffix in names:
+                    taken = f"is how an object of {name} is called; rename one of the two"
+                    mistakes.add(("workloads", name + suffix), taken)
+
+    def _prometheus_known(self, mistakes: Mistakes) -> None:
+        if self.environment is None or self.environment.prometheus:
+            return
+        for name, workload in (self.workloads or {}).items():
+            for check, settings in workload.release_checks.items():
+                if settings.prometheus is None or settings.prometheus.address:
+                    continue
+                remedy = "set slipway:environment.prometheus to where the job reaches it"
+                if check in workload.checks:
+                    mistakes.add(("workloads", name, "checks", check, "prometheus"), f"has no address: {remedy}")
+                else:
+                    path = ("workloads", name, "strategy", "canary")
+                    mistakes.add(
+                        path, f"checks the error rate by Prometheus: {remedy}, or give it checks, or checks: []"
+                    )
 
     def _within_quota(self, mistakes: Mistakes) -> None:
         """A pod above its namespace's whole quota never comes up. Known only where one stack has both layers."""

@@ -6,7 +6,9 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
 from pydantic_core.core_schema import ValidationInfo
 
+from settings.checks import Check, CheckName, Prometheus
 from settings.mistakes import Mistakes
+from settings.strategy import Strategy, named_or_whole
 from settings.types import (
     Annotations,
     Count,
@@ -33,34 +35,8 @@ from settings.types import (
     whole,
 )
 
-LATER = ("blueGreen", "canary")
-"""Strategies of the design that this version does not have yet."""
-
-
-class Rolling(Model):
-    """One Deployment, new pods before old ones go."""
-
-    max_surge: Positive = 1
-    """Pods above `replicas` during a release. Default 1: the least that keeps the capacity; more is faster."""
-
-
-class Strategy(Model):
-    """How a release replaces the one before it."""
-
-    rolling: Rolling = Field(default_factory=Rolling)
-    """The one strategy of this version."""
-
-
-def _strategy(value: object) -> object:
-    names = [value] if isinstance(value, str) else list(value) if isinstance(value, dict) else []
-    for name in names:
-        if name in LATER:
-            raise ValueError(f"{name} is not in this version of Slipway yet; must be rolling")
-    if value in ("rolling", {"rolling": None}):
-        return {}
-    if not isinstance(value, dict | Strategy):
-        raise ValueError("must be rolling, or {rolling: {maxSurge: 1}}")
-    return value
+DEFAULT_CHECK = "error-rate"
+"""Name of the check that a canary has by default."""
 
 
 class Requests(Model):
@@ -200,9 +176,12 @@ class Workload(Model):
     """Cores and memory of each pod."""
     progress_deadline: Annotated[Seconds, duration(1, 3600)] = 300
     """Time without progress after which a release has failed. Default 300s (the article's rollout timeout)."""
-    strategy: Annotated[Strategy, BeforeValidator(_strategy, json_schema_input_type=Literal["rolling"] | Strategy)] = (
-        Field(default_factory=Strategy)
-    )
+    checks: dict[CheckName, Check] = Field(default_factory=dict)
+    """What a release must pass, by name; the strategy says when. Default: none; with `canary` an error rate."""
+    strategy: Annotated[
+        Strategy,
+        BeforeValidator(named_or_whole, json_schema_input_type=Literal["rolling", "blueGreen", "canary"] | Strategy),
+    ] = Field(default_factory=Strategy)
     """How a release replaces the one before it. Default `rolling`."""
     probe: Probe = Field(default_factory=Probe)
     """Readiness: a pod without a good answer gets no requests, and a release waits for it."""
@@ -263,6 +242,38 @@ class Workload(Model):
             mistakes.add((name,), "is in env too; remove one of them")
         mistakes.check()
         return value
+
+    @field_validator("strategy")
+    @classmethod
+    def _checks_are_there_and_used(cls, value: Strategy, info: ValidationInfo) -> Strategy:
+        known, mistakes, used = info.data.get("checks"), Mistakes(), set[str]()
+        if known is None:  # wrong itself
+            return value
+        lists = {
+            ("rolling", "checks"): value.rolling.checks if not (value.blue_green or value.canary) else (),
+            ("canary", "checks"): value.canary.checks if value.canary else (),
+            ("blueGreen", "prePromotion"): value.blue_green.pre_promotion if value.blue_green else (),
+            ("blueGreen", "postPromotion"): value.blue_green.post_promotion if value.blue_green else (),
+        }
+        for path, names in lists.items():
+            used |= set(known if names is None else names)
+            for name in names or ():
+                if name not in known:
+                    there = ", ".join(known) or "none"
+                    mistakes.add(path, f"must name checks of the workload; there are: {there}", name)
+        for name in known:
+            if name not in used:
+                mistakes.add((), f"leaves out the check {name}: name it in a list, or remove it")
+        mistakes.check()
+        return value
+
+    @property
+    def release_checks(self) -> Mapping[str, Check]:
+        """The checks; a canary that has none, and isn't told to go without, has the article's error rate."""
+        canary = self.strategy.canary
+        if canary and not self.checks and canary.checks is None:
+            return {DEFAULT_CHECK: Check(prometheus=Prometheus(preset="success-rate"))}
+        return self.checks
 
     @model_validator(mode="after")
     def _replicas_or_autoscaler(self) -> Self:

@@ -1,0 +1,206 @@
+"""A release as resources of the engine: tracks, Service, ledger, in the plan's order, with its gates as hooks.
+
+A gate is a `before` hook: what it stands before is written, and recorded in the stack's state, only once it has passed.
+Killed anywhere, the next run finds the inputs unrecorded and asks the gate again (docs/adr/0001).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pulumi
+import pulumi_kubernetes as k8s
+from lightkube import Client
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.types import PatchType
+
+from components.hook import hook
+from components.remade import remade
+from components.strategies import BlueGreen, Canary
+from release import ledger, manifests
+from release.conduct import SCALER, Conductor
+from release.manifests import PREVIEW
+from release.model import Manifest, Phase, Pool, TrackName
+from release.plan import LEDGER, SERVICE, TrackPlan
+from release.prepare import Prepared, declared
+
+Written = TypeVar("Written", bound=pulumi.Resource)
+
+PROVENANCE_PREFIX = "slipway.dev/by-"
+"""Annotations that tell of the run that began a release: commit, pipeline, job, actor."""
+
+
+@dataclass
+class ReleaseArgs:
+    """What a Release is made of."""
+
+    prepared: Prepared
+    client: Client
+    secrets: Sequence[pulumi.Resource] = ()
+    """What the pods take their environment from: there before them, and gone after them."""
+
+
+class Release(pulumi.ComponentResource):
+    """What carries a workload's releases. `committed` is the resource that is written when all is done."""
+
+    def __init__(self, name: str, args: ReleaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:index:Release", name, None, opts)
+        self._name, self._args = name, args
+        self._prepared, plan = args.prepared, args.prepared.plan
+        subject = self._prepared.subject
+        self._owners: dict[type, pulumi.Resource] = {}
+        pulumi.log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}", self)
+        self._conductor = self._conducted()
+
+        before: list[pulumi.Resource] = [*args.secrets]
+        if plan.preview:
+            before.append(self._preview_service(plan.preview))
+        tracks: list[pulumi.Resource] = []
+        for track in plan.first:
+            tracks.append(self._track(track, after=[*before, *tracks[-1:]]))
+        service = self._written(
+            SERVICE,
+            k8s.core.v1.Service,
+            f"{name}-service",
+            "Service",
+            manifests.service(subject, plan.pool),
+            after=tracks if SERVICE in plan.gates else [],
+        )
+        self.committed = self._written(
+            LEDGER,
+            k8s.core.v1.ConfigMap,
+            f"{name}-ledger",
+            "ConfigMap",
+            {"metadata": subject.metadata(ledger.SUFFIX, self._told())},
+            suffix=ledger.SUFFIX,
+            after=[*tracks, service],
+        )
+        for track in plan.last:
+            self._track(track, after=[self.committed])
+        self.phase: pulumi.Output[str] = self.committed.metadata.apply(lambda _: str(plan.phase))
+        self.register_outputs({"release": plan.release.id, "phase": self.phase})
+
+    def _conducted(self) -> Conductor:
+        prepared = self._prepared
+        subject = prepared.subject
+        book = ledger.Book(
+            prepared.world.observed.ledger,
+            lambda records: ledger.write(self._args.client, subject.name, subject.namespace, subject.labels, records),
+            keep=subject.workload.keep_releases,
+        )
+        return Conductor(
+            client=self._args.client,
+            subject=subject,
+            plan=prepared.plan,
+            strategy=prepared.rules.strategy,
+            book=book,
+            tell=lambda line: pulumi.log.info(line, self),
+            provenance=prepared.provenance,
+        )
+
+    def _told(self) -> dict[str, str]:
+        """The ledger's annotations: which release is live after this run, and which one waits."""
+        plan = self._prepared.plan
+        live = next((track.release for track in plan.tracks if track.track is plan.live), None) or plan.release.id
+        paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
+        return {"slipway.dev/release": live, **paused}
+
+    def _preview_service(self, pool: Pool) -> k8s.core.v1.Service:
+        return self._written(
+            PREVIEW,
+            k8s.core.v1.Service,
+            f"{self._name}{PREVIEW}",
+            "Service",
+            manifests.preview_service(self._prepared.subject, pool),
+            suffix=PREVIEW,
+            parent=self._owner(TrackName.BLUE),
+        )
+
+    def _track(self, planned: TrackPlan, after: Sequence[pulumi.Resource]) -> k8s.apps.v1.Deployment:
+        name = f"{self._name}-{planned.track}"
+        manifest = self._with_provenance(planned)
+        return self._written(
+            planned.track,
+            k8s.apps.v1.Deployment,
+            name,
+            "Deployment",
+            manifest,
+            suffix=planned.track.suffix,
+            after=after,
+            first=_handover(name, self._args, planned.track),
+            parent=self._owner(planned.track),
+        )
+
+    def _owner(self, track: TrackName) -> pulumi.Resource:
+        """The component of the strategy that alone has this track; the stable one stays through every change."""
+        if track is TrackName.STABLE:
+            return self
+        owner = Canary if track is TrackName.CANARY else BlueGreen
+        if owner not in self._owners:
+            self._owners[owner] = owner(self._name, pulumi.ResourceOptions(parent=self))
+        return self._owners[owner]
+
+    def _written(
+        self,
+        where: str,
+        resource: Callable[..., Written],
+        name: str,
+        kind: str,
+        manifest: Manifest,
+        *,
+        suffix: str = "",
+        after: Sequence[pulumi.Resource] = (),
+        first: Sequence[pulumi.ResourceHook] = (),
+        parent: pulumi.Resource | None = None,
+    ) -> Written:
+        """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
+        live = self._prepared.world.live(kind, suffix)
+        gate = self._prepared.plan.gates.get(where)
+        wanted = declared(dict(manifest), live, always=gate is not None)
+        gates = [hook(f"{name}-gate", lambda: self._conductor.passes(gate))] if gate else []
+        made_again = remade(name, self._args.client, kind, wanted, live)
+        hooks = pulumi.ResourceHookBinding(before_create=[*gates], before_update=[*first, *gates, *made_again])
+        opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after], hooks=hooks)
+        return resource(name, **wanted, opts=opts)
+
+    def _with_provenance(self, planned: TrackPlan) -> dict[str, Any]:
+        """The Deployment, annotated with the run that gave it its release; one that keeps it keeps what is there."""
+        manifest = dict(self._prepared.deployments[planned.track])
+        world = self._prepared.world
+        live = (world.live("Deployment", planned.track.suffix) or {}).get("metadata", {}).get("annotations", {})
+        recorded = {key: value for key, value in live.items() if key.startswith(PROVENANCE_PREFIX)}
+        begun = {f"{PROVENANCE_PREFIX}{key}": value for key, value in self._prepared.provenance.items()}
+        observed = world.observed.tracks.get(planned.track)
+        keeps = observed is not None and observed.release == planned.release
+        annotations = {**manifest["metadata"]["annotations"], **(recorded if keeps else begun)}
+        return {**manifest, "metadata": {**manifest["metadata"], "annotations": annotations}}
+
+
+def _announced(phase: Phase, *, moves: bool) -> Phase:
+    return Phase.PROGRESSING if moves else phase
+
+
+def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.ResourceHook]:
+    """Before an autoscaler takes over: the number of pods gets a second owner.
+
+    Server-side apply drops a field that its only owner no longer declares, and a Deployment without `replicas` has one
+    pod: with a second owner the number stays until the autoscaler sets its own.
+    """
+    subject, world = args.prepared.subject, args.prepared.world
+    live = world.live("Deployment", track.suffix)
+    if not subject.workload.autoscaler or live is None or world.live("HorizontalPodAutoscaler"):
+        return []
+    own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
+
+    def hold() -> None:
+        args.client.patch(
+            Deployment,
+            subject.name + track.suffix,
+            own,
+            namespace=subject.namespace,
+            patch_type=PatchType.APPLY,
+            field_manager=SCALER,
+            force=True,
+        )
+
+    return [hook(f"{name}-handover", hold)]

@@ -1,0 +1,80 @@
+"""Which release a run is to bring about: a pure function of what is asked, what the ledger says and what is live."""
+
+from dataclasses import dataclass
+
+from errors import UserError
+from release.model import Observed, Phase, Release
+from settings import Action
+
+
+class NothingToDo(UserError):
+    """The action has nothing to act on."""
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The release that is to be live, and how it may get there."""
+
+    release: Release
+    why: str
+    """The beginning of a sentence for the job log."""
+    rolls_back: bool = False
+    """Back to what was Healthy before: no steps, no pause, checks only where the settings ask for them."""
+    promotes: bool = False
+    """A Paused release goes on."""
+    holds: bool = False
+    """Nothing is to be moved: only what is past its time is retired."""
+
+
+def aim(workload: str, observed: Observed, desired: Release, action: Action) -> Aim:
+    """The aim of one run.
+
+    | action   | ledger                                         | aim                                        |
+    |----------|------------------------------------------------|--------------------------------------------|
+    | deploy   | anything                                       | the desired release                        |
+    | promote  | a release is under way                         | that one, past its pause                   |
+    | promote  | none is                                        | refused                                    |
+    | abort    | a release is under way, another is Healthy     | the newest Healthy one                     |
+    | abort    | none is under way, or none is Healthy          | refused                                    |
+    | rollback | a release is under way or the last one Degraded | the newest Healthy one before it          |
+    | rollback | the last one is Healthy                        | the newest Healthy one before it           |
+    | rollback | no Healthy one before it                       | refused                                    |
+    | settle   | anything                                       | what is there, held                        |
+
+    Raises NothingToDo where the action has nothing to act on.
+    """
+    flying, committed = observed.in_flight, observed.committed
+    prefix = f"workload {workload}: SLIPWAY_ACTION={action}: "
+    match action:
+        case Action.PROMOTE:
+            if flying is None:
+                raise NothingToDo(f"{prefix}nothing is Paused: run without SLIPWAY_ACTION to deploy")
+            return Aim(flying.release, f"promote {flying.release.id}", promotes=flying.outcome is Phase.PAUSED)
+        case Action.ABORT:
+            if flying is None:
+                live = committed.release.id if committed else "nothing"
+                raise NothingToDo(
+                    f"{prefix}no release is in flight: {live} is live; use SLIPWAY_ACTION=rollback to go back to the "
+                    "release before it"
+                )
+            target = before(workload, observed, flying.release.id, prefix)
+            return Aim(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
+        case Action.ROLLBACK:
+            last = observed.ledger[-1].release.id if observed.ledger else ""
+            target = before(workload, observed, last, prefix)
+            return Aim(target, f"back to {target.id}", rolls_back=True)
+        case Action.SETTLE:
+            held = flying or committed
+            return Aim(held.release if held else desired, "settle", holds=True)
+    return Aim(desired, f"release {desired.id}")
+
+
+def before(workload: str, observed: Observed, release: str, prefix: str = "") -> Release:
+    """The newest Healthy release that is not this one; raises NothingToDo where there is none."""
+    for record in observed.healthy():
+        if record.release.id != release:
+            return record.release
+    raise NothingToDo(
+        f"{prefix or f'workload {workload}: '}nothing to roll back to: its ledger holds no Healthy release besides "
+        f"{release or 'none'}; deploy an image with SLIPWAY_IMAGE"
+    )

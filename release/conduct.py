@@ -1,0 +1,317 @@
+"""Does the steps of a gate: what the plan has decided, against the cluster, told line by line."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from lightkube import ApiError, Client
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import Pod, Service
+from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.types import PatchType
+
+from errors import UserError
+from release import checks, manifests, rollout
+from release.checks.model import Status, Target, Verdict
+from release.ledger import Book
+from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
+from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
+from release.observe import read
+from release.patience import patiently
+from release.plan import Plan
+from release.rollout import ReleaseFailed
+from release.rules import Strategy
+from release.steps import (
+    Apply,
+    Begin,
+    Check,
+    Close,
+    Finish,
+    Gate,
+    Mark,
+    Point,
+    Reached,
+    Ready,
+    Remove,
+    Scale,
+    Step,
+)
+from settings.checks import Check as CheckSettings
+
+SCALER = "slipway-scale"
+"""Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
+POLL_SECONDS = 0.1
+VALUES = 20
+"""Measured values of a check that the ledger keeps, the newest."""
+
+
+@dataclass
+class Conductor:
+    """One workload's gates in one run. Each method may be called again: every step can be done twice."""
+
+    client: Client
+    subject: Subject
+    plan: Plan
+    strategy: Strategy
+    book: Book
+    tell: Callable[[str], None]
+    """Gets one line for the job log at each change."""
+    report: Callable[[Book], None] = lambda book: None
+    """Called where a gate has ended, whichever way."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    measure: Callable[..., tuple[Verdict, ...]] = checks.run
+
+    def passes(self, gate: Gate) -> None:
+        """Does the gate's steps; where one fails, takes the release back, writes that down, and raises."""
+        try:
+            for step in gate.steps:
+                self._do(step)
+        except ReleaseFailed as failure:
+            self._take_back(gate, failure)
+            raise
+        finally:
+            self.report(self.book)
+
+    def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
+        self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))
+        for step in gate.failed:
+            try:
+                self._do(step)
+            except (UserError, httpx2.HTTPError) as error:  # the others still help
+                self._say(Phase.DEGRADED, f"taking it back: {error}")
+        if gate.release:
+            try:
+                self._note("taken back")
+                self.book.finish(Phase.DEGRADED, failure.recorded)
+            except httpx2.HTTPError as error:  # why the release failed is what must be told
+                self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
+
+    def _do(self, step: Step) -> None:
+        match step:
+            case Begin():
+                self.book.begin(step.release, step.track, self.strategy, self.provenance)
+                self._note(f"begun on {step.track}")
+                self._say(Phase.PROGRESSING, f"release {step.release.id} begins on {step.track}")
+            case Mark():
+                self.book.mark(step.step)
+            case Finish():
+                self._finish(step)
+            case Close():
+                self.book.finish(Phase.DEGRADED, step.message)
+            case Scale():
+                self._scale(step)
+            case Apply():
+                self._apply(step.track, step.release, step.pods)
+            case Ready():
+                self._ready(step)
+            case Reached():
+                self._reached(step)
+            case Check():
+                self._check(step)
+            case Point():
+                self._point(step.pool)
+            case Remove():
+                self._remove(step.track)
+
+    # The ledger
+
+    def _finish(self, step: Finish) -> None:
+        healthy = step.outcome is Phase.HEALTHY
+        settings = self.subject.workload.strategy.blue_green
+        window: int | None = 0
+        if healthy and settings:
+            window = {"window": settings.rollback_window, "forever": None, "none": 0}[settings.keep]
+        self._note(str(step.outcome))
+        self.book.finish(
+            step.outcome,
+            step.message,
+            step=None if healthy else step.step,
+            track=self.plan.live if healthy else None,
+            window=window,
+        )
+        self._say(step.outcome, step.message or f"{self.plan.release.id} is live")
+
+    # The cluster
+
+    def _scale(self, step: Scale) -> None:
+        if step.pods == 0 and self._serving() is step.track.pool and step.track is HOME[step.track.pool]:
+            self._say(Phase.DEGRADED, f"{step.track} keeps its pods: the Service points to them")
+            return
+        name = self.subject.name + step.track.suffix
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": step.pods}}
+        try:
+            patiently(
+                lambda: self.client.patch(
+                    Deployment,
+                    name,
+                    body,
+                    namespace=self.subject.namespace,
+                    patch_type=PatchType.MERGE,
+                    field_manager=SCALER,
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404 or step.pods:
+                raise
+        self._note(f"{step.track} at {step.pods}")
+
+    def _apply(self, track: TrackName, release: Release, pods: int | None) -> None:
+        manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
+        body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
+        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
+        self._note(f"{track} takes {release.id}")
+
+    def _ready(self, step: Ready) -> None:
+        rollout.wait(
+            self.client,
+            self.subject.name,
+            self.subject.namespace,
+            track=step.track,
+            release=step.release,
+            deadline=self.subject.workload.progress_deadline,
+            tell=lambda line: self._say(Phase.PROGRESSING, line),
+        )
+        self._note(f"{step.track} ready")
+
+    def _reached(self, step: Reached) -> None:
+        """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
+        service = self.subject.name + (PREVIEW if step.preview else "")
+        deadline = time.monotonic() + self.subject.workload.progress_deadline
+        while True:
+            found = patiently(lambda: self._endpoints(service))
+            wanted = {name for name, ready in self._pods(step.track).items() if ready}
+            if wanted == {name for name, ready in found.items() if ready}:
+                return
+            if time.monotonic() > deadline:
+                raise ReleaseFailed(
+                    f"workload {self.subject.name}: Service {self.subject.namespace}/{service} does not reach the pods "
+                    f"of {step.track} after {self.subject.workload.progress_deadline} s: "
+                    f"{len(found)} endpoints for {len(wanted)} ready pods"
+                )
+            time.sleep(POLL_SECONDS)
+
+    def _point(self, pool: Pool) -> None:
+        if not any(self._pods(HOME[pool]).values()):
+            self._say(Phase.DEGRADED, f"{HOME[pool]} has no ready pod to switch back to")
+            return
+        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
+        patiently(
+            lambda: self.client.patch(
+                Service,
+                self.subject.name,
+                body,
+                namespace=self.subject.namespace,
+                patch_type=PatchType.MERGE,
+                field_manager=MANAGER,
+            )
+        )
+        self._note(f"back to {pool}")
+        self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
+
+    def _remove(self, track: TrackName) -> None:
+        try:
+            patiently(
+                lambda: self.client.delete(
+                    Deployment, self.subject.name + track.suffix, namespace=self.subject.namespace
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+
+    def _serving(self) -> Pool | None:
+        service = patiently(lambda: read(self.client, Service, self.subject.name, self.subject.namespace)) or {}
+        selector: Mapping[str, str] = service.get("spec", {}).get("selector", {})
+        return next((pool for pool in Pool if selector == pool_selector(self.subject, pool)), None)
+
+    def _endpoints(self, service: str) -> dict[str, bool]:
+        """Pods behind a Service, by name, and whether requests are sent to them."""
+        slices = self.client.list(
+            EndpointSlice, namespace=self.subject.namespace, labels={"kubernetes.io/service-name": service}
+        )
+        endpoints = [endpoint for one in slices for endpoint in one.endpoints or []]
+        return {
+            str(e.targetRef.name): bool(e.conditions and e.conditions.ready)
+            for e in endpoints
+            if e.targetRef is not None
+        }
+
+    def _pods(self, track: TrackName) -> dict[str, bool]:
+        """The track's pods that are not on their way out, by name, and whether they are ready."""
+        labels = manifests.deployment(self.subject, track, {}, None)["spec"]["selector"]["matchLabels"]
+        found = patiently(lambda: [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)])
+        return {str(p.metadata.name): _ready(p) for p in found if p.metadata and not p.metadata.deletionTimestamp}
+
+    # Checks
+
+    def _check(self, step: Check) -> None:
+        if step.title:
+            self._say(Phase.PROGRESSING, step.title + (f", {step.seconds} s" if step.seconds else ""))
+            self._note(step.title)
+        settings = self.subject.workload.release_checks
+        wanted: Mapping[str, CheckSettings] = {name: settings[name] for name in step.names}
+        if not wanted and not step.seconds:
+            return
+        verdicts = self.measure(
+            self.client,
+            wanted,
+            self._target(step),
+            seconds=step.seconds,
+            prometheus=self.subject.environment.prometheus,
+            tell=lambda line: self._say(Phase.PROGRESSING, line),
+        )
+        for verdict in verdicts:
+            values = tuple((m.at, m.value, str(m.status)) for m in verdict.measurements[-VALUES:])
+            self.book.checked(
+                CheckResult(verdict.check, str(verdict.status), verdict.message, dict(verdict.threshold), values)
+            )
+        bad = [verdict for verdict in verdicts if verdict.status is not Status.SUCCESSFUL]
+        if bad:
+            said = "; ".join(verdict.message for verdict in bad)
+            raise ReleaseFailed(f"workload {self.subject.name}: release {step.release}: {said}")
+
+    def _target(self, step: Check) -> Target:
+        blue_green = self.strategy is Strategy.BLUE_GREEN
+        s = self.subject
+        return Target(
+            workload=s.name,
+            environment=s.environment.name,
+            namespace=s.namespace,
+            strategy=str(self.strategy),
+            track=str(step.track),
+            release=step.release,
+            image=self.plan.release.image,
+            service=s.name + PREVIEW if blue_green else None,
+            port=s.workload.port,
+            pull_secret=s.environment.image_pull_secret,
+            labels=manifests.deployment(s, step.track, {}, None)["spec"]["selector"]["matchLabels"],
+        )
+
+    # Telling
+
+    def _say(self, phase: Phase, line: str) -> None:
+        self.tell(f"{self.subject.name}: {phase}: {line}")
+
+    def _note(self, what: str) -> None:
+        """A moment of the timeline, with the pods that the Service could send to; a picture is not worth a failure."""
+        try:
+            labels: dict[str, Any] = {**self.subject.selector}
+            if pool := self._serving():
+                labels[POOL_LABEL] = str(pool)
+            found = self.client.list(Pod, namespace=self.subject.namespace, labels=labels)
+            self.book.note(what, _shares(found) if pool else {})
+        except httpx2.HTTPError:
+            return
+
+
+def _shares(pods: Iterable[Pod]) -> dict[str, int]:
+    ready = [p for p in pods if p.metadata and not p.metadata.deletionTimestamp and _ready(p)]
+    return dict(Counter(((p.metadata and p.metadata.labels) or {}).get(RELEASE_LABEL, "?") for p in ready))
+
+
+def _ready(pod: Pod) -> bool:
+    conditions = (pod.status.conditions or []) if pod.status else []
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)
