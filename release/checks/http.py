@@ -23,6 +23,9 @@ from settings.checks import Http
 UNREACHED = (502, 503, 504)
 """What the API server's proxy answers itself where no pod does."""
 
+API_SECONDS = 3.0
+"""For the API server to say its version."""
+
 
 @dataclass(frozen=True)
 class HttpCheck:
@@ -41,55 +44,42 @@ class HttpCheck:
         """Asks once, each pod where there is no Service."""
         try:
             return within(self.timeout, stop, self._ask)
-        except (Overdue, httpx2.TimeoutException) as error:
-            if isinstance(error, httpx2.ConnectTimeout):
+        except httpx2.HTTPStatusError as error:
+            return Reading(Status.ERROR, f"{self._place} can not be asked: the API server refuses: {reason(error)}")
+        except (Overdue, httpx2.ReadTimeout):
+            if self.http.url or self._api_answers(stop):
+                return Reading(Status.FAILED, f"{self._place} did not answer within {self.timeout:g} s")
+            return Reading(Status.ERROR, f"the API server did not answer within {self.timeout:g} s")
+        except httpx2.HTTPError as error:
+            if self.http.url:
                 return Reading(Status.ERROR, f"{self._place} can not be reached: {reason(error)}")
-            return Reading(Status.FAILED, f"{self._place} did not answer within {self.timeout:g} s")
+            return Reading(Status.ERROR, f"the API server does not answer: {reason(error)}")
 
     @property
     def _place(self) -> str:
         if self.http.url:
             return plain_url(self.http.url)
-        who = (
-            f"Service {self.target.service}"
-            if self.target.service
-            else f"the {self.target.track} pods".replace("  ", " ")
-        )
+        who = f"Service {self.target.service}" if self.target.service else f"pods of {self.target.workload}"
         return f"{who} {plain_url(self.http.path or '/')}"
 
     def _ask(self) -> Reading:
         if self.http.url:
-            return self._ask_url(self.http.url)
+            headers = self.http.headers | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
+            return self._judged(get(self.web, self.http.url, self.timeout, headers=headers), self._place)
         if self.target.service:
             return self._ask_through(f"services/{self.target.service}:http", self._place)
         pods = sorted(self._ready_pods())
         if not pods:
-            return Reading(Status.FAILED, f"{self._place}: no pod is ready")
+            return Reading(Status.FAILED, f"{self._place}: none is ready")
         path = plain_url(self.http.path or "/")
         found = [self._ask_through(f"pods/{pod}:{self.target.port}", f"pod {pod} {path}") for pod in pods]
         worst = next((it for status in (Status.FAILED, Status.ERROR) for it in found if it.status is status), None)
-        return worst or Reading(Status.SUCCESSFUL, f"{found[0].reason} and each of {len(pods)} pods")
-
-    def _ask_url(self, url: str) -> Reading:
-        headers = dict(self.http.headers)
-        if self.token:
-            headers["Authorization"] = f"Bearer {self.token}"
-        try:
-            return self._judged(get(self.web, url, self.timeout, headers=headers), self._place)
-        except httpx2.TimeoutException:
-            raise
-        except httpx2.HTTPError as error:
-            return Reading(Status.ERROR, f"{self._place} can not be reached: {reason(error)}")
+        return worst or Reading(Status.SUCCESSFUL, f"{self._place}: each of {len(pods)} answers well")
 
     def _ask_through(self, below: str, place: str) -> Reading:
         """By the API server's proxy; its own refusals come as a Status object, an answer of the pod's doesn't."""
         url = f"api/v1/namespaces/{self.target.namespace}/{below}/proxy{self.http.path}"
-        try:
-            answer = get(self.client._client._client, url, self.timeout, headers=self.http.headers)
-        except httpx2.TimeoutException:
-            raise
-        except httpx2.HTTPError as error:
-            return Reading(Status.ERROR, f"the API server does not answer: {reason(error)}")
+        answer = get(self._api, url, self.timeout, headers=self.http.headers)
         refusal = _refusal(answer)
         if refusal is None:
             return self._judged(answer, place)
@@ -98,17 +88,27 @@ class HttpCheck:
             return Reading(Status.FAILED, f"{place} does not answer: {said}")
         return Reading(Status.ERROR, f"{place} can not be asked: the API server answers {answer.status}: {said}")
 
+    @property
+    def _api(self) -> httpx2.Client:
+        """Signed in at the API server; lightkube itself knows no proxy."""
+        return self.client._client._client
+
+    def _api_answers(self, stop: threading.Event) -> bool:
+        """Whether the API server is there at all, and so it is the release that is silent."""
+        try:
+            return within(API_SECONDS, stop, lambda: get(self._api, "version", API_SECONDS)).status < 500
+        except (Overdue, httpx2.HTTPError):
+            return False
+
     def _judged(self, answer: Answer, place: str) -> Reading:
         wanted = self.http.status
         well = 200 <= answer.status < 400 if wanted is None else answer.status == wanted
         if not well:
             allowed = "200 to 399" if wanted is None else str(wanted)
-            return Reading(Status.FAILED, f"{place} answers {answer.status}, must be {allowed}", answer.status)
+            return Reading(Status.FAILED, f"{place} answers {answer.status}, must be {allowed}")
         if self.http.body and self.http.body not in answer.text:
-            return Reading(
-                Status.FAILED, f'{place} answers {answer.status}, without "{self.http.body}" in it', answer.status
-            )
-        return Reading(Status.SUCCESSFUL, f"{place} answers {answer.status}", answer.status)
+            return Reading(Status.FAILED, f'{place} answers {answer.status}, without "{self.http.body}" in it')
+        return Reading(Status.SUCCESSFUL, f"{place} answers {answer.status}")
 
     def _ready_pods(self) -> Iterator[str]:
         labels: LabelSelector = dict(self.target.labels)

@@ -43,13 +43,14 @@ def token_variable(check: Check) -> str | None:
 
 
 def token_of(check: Check, environment: Mapping[str, str]) -> str | None:
-    """The check's bearer token."""
+    """The check's bearer token; the line's end that a variable of type file brings along is none of it."""
     variable = token_variable(check)
-    return environment.get(variable) if variable else None
+    return environment.get(variable, "").strip() or None if variable else None
 
 
 def secrets(checks: Mapping[str, Check], environment: Mapping[str, str]) -> list[str]:
     """What must not be shown: the checks' tokens, and what of the job's environment a command does not get."""
     tokens = [token_of(check, environment) for check in checks.values()]
     withheld = [environment.get(name) for name in ("PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "GITLAB_TOKEN")]
-    return [value for value in (*tokens, *withheld) if value]
+    # Each part too: an error's text shows a token that is broken into lines in Python's spelling.
+    return [part for value in (*tokens, *withheld) if value for part in {value, *value.split()}]
