@@ -31,12 +31,18 @@ def deploy(namespace: str | None) -> list[Rule]:
         Rule(("policy",), ("poddisruptionbudgets",), ALL),
         Rule(("autoscaling",), ("horizontalpodautoscalers",), ALL),
         Rule(("networking.k8s.io",), ("ingresses", "networkpolicies"), ALL),
+        # Checks of a release: a GET of its pods through the API server, and Jobs beside it (docs/adr/0009).
+        Rule(("",), ("services/proxy", "pods/proxy"), ("get",)),
+        Rule(("batch",), ("jobs",), (*READ, "create", "delete")),
         _own_namespace(namespace),
     ]
 
 
 def preview(namespace: str) -> list[Rule]:
-    """The read-only account's rules: what a preview compares with. No secrets; no logs, which may hold some."""
+    """The read-only account's rules: what a preview compares with.
+
+    No secrets; no logs and no way to the pods, which may show some; no checks, which a preview does not run.
+    """
     return [
         Rule(("", "apps", "extensions"), ("deployments", "services", "pods", "configmaps"), READ),
         Rule(("apps",), ("replicasets",), READ),

@@ -81,11 +81,9 @@ def needed_rights(subjects: Iterable[Subject], *, preview: bool) -> list[cluster
         return cluster.rights(cluster.READ, *used) + looked_for
     if any(subject.workload.secret_env for subject in subjects):
         used.append("secrets")
-    needed = {("list", "pods")}  # why a release does not come up
+    # Why a release does not come up; where a Service sends to, in a change of strategy too.
+    needed = {("list", "pods"), ("list", "endpointslices.discovery.k8s.io")}
     for subject in subjects:
-        blue_green = bool(subject.workload.strategy.blue_green)
-        if blue_green:
-            needed.add(("list", "endpointslices.discovery.k8s.io"))
-        needed |= checks.rights(subject.workload.release_checks, service=blue_green)
+        needed |= checks.rights(subject.workload.release_checks, service=bool(subject.workload.strategy.blue_green))
     watched = [right for verb, kind in sorted(needed) for right in cluster.rights((verb,), kind)]
     return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + watched

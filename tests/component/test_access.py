@@ -99,8 +99,8 @@ def test_no_role_reaches_identities_rights_nodes_or_a_shell(build, account):
     resources = {resource for rule in rules for resource in rule["resources"]}
     assert not resources & {
         "*", "serviceaccounts", "serviceaccounts/token", "roles", "rolebindings", "clusterroles", "clusterrolebindings",
-        "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "nodes", "services/proxy",
-        "resourcequotas", "limitranges",
+        "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers", "nodes", "nodes/proxy",
+        "resourcequotas", "limitranges", "cronjobs", "pods/status", "services/status", "jobs/status",
     }  # fmt: skip
     verbs = {verb for rule in rules for verb in rule["verbs"]}
     assert not verbs & {"*", "bind", "escalate", "impersonate", "deletecollection"}
@@ -110,10 +110,31 @@ def test_no_role_reaches_identities_rights_nodes_or_a_shell(build, account):
     ]
 
 
-def test_the_preview_role_reads_and_sees_no_secrets_and_no_logs(build):
+def granted(rules, *resources):
+    """The verbs on each of these resources."""
+    return {
+        resource: {verb for rule in rules if resource in rule["resources"] for verb in rule["verbs"]}
+        for resource in resources
+    }
+
+
+def test_the_deploy_role_reads_pods_through_the_proxy_and_runs_jobs_as_checks_need_and_no_more(build):
+    rules = build().named("access-staging-gitlab-deploy-role").inputs["rules"]
+    assert granted(rules, "services/proxy", "pods/proxy", "jobs") == {
+        "services/proxy": {"get"},
+        "pods/proxy": {"get"},
+        "jobs": {"get", "list", "watch", "create", "delete"},
+    }
+    (jobs,) = [rule for rule in rules if "jobs" in rule["resources"]]
+    assert (jobs["apiGroups"], jobs["resources"]) == (["batch"], ["jobs"])
+    targets = granted(rules, "endpoints", "endpointslices")  # whoever writes these sends the proxy to any address
+    assert all(verbs == {"get", "list", "watch"} for verbs in targets.values())
+
+
+def test_the_preview_role_reads_and_sees_no_secrets_no_logs_and_no_pod_from_within(build):
     rules = build().named("access-staging-gitlab-preview-role").inputs["rules"]
     assert {verb for rule in rules for verb in rule["verbs"]} == {"get", "list", "watch"}
-    assert not {"secrets", "pods/log"} & {resource for rule in rules for resource in rule["resources"]}
+    assert not any(granted(rules, "secrets", "pods/log", "services/proxy", "pods/proxy", "jobs").values())
 
 
 def test_an_environment_without_preview_has_no_read_only_account(build):

@@ -50,7 +50,7 @@ def for_deploy(own: str, other: str) -> list[Try]:
     """For the deploy token of `own`; `other` is another environment's namespace."""
     mine, theirs = f"{CORE}/namespaces/{own}", f"{CORE}/namespaces/{other}"
     roles = f"{RBAC}/namespaces/{own}"
-    admission = "/apis/admissionregistration.k8s.io/v1"
+    admission, batch = "/apis/admissionregistration.k8s.io/v1", "/apis/batch/v1"
     return [
         Try("read another namespace's secrets", "GET", f"{theirs}/secrets"),
         Try("read a secret of another namespace by name", "GET", f"{theirs}/secrets/gitlab-registry"),
@@ -101,8 +101,10 @@ def for_deploy(own: str, other: str) -> list[Try]:
         Try("exec into a pod", "POST", f"{mine}/pods/any/exec?command=id&stdout=true"),
         Try("attach to a pod", "POST", f"{mine}/pods/any/attach?stdout=true"),
         Try("forward a port", "POST", f"{mine}/pods/any/portforward?ports=80"),
-        Try("reach a pod through the proxy", "GET", f"{mine}/pods/any/proxy/"),
-        Try("reach a service through the proxy", "GET", f"{mine}/services/any/proxy/"),
+        *(Try(f"{method} through the proxy of {kind}", method, f"{mine}/{kind}/any/proxy/")
+          for kind in ("pods", "services") for method in ("POST", "PUT", "PATCH", "DELETE")),
+        *(Try(f"reach the {kind} of another namespace", "GET", f"{theirs}/{kind}/any/proxy/")
+          for kind in ("pods", "services")),
         Try("add an ephemeral container", "PATCH", f"{mine}/pods/any/ephemeralcontainers",
             {"spec": {"ephemeralContainers": []}}, STRATEGIC),
         Try("evict a pod past its budget", "POST", f"{mine}/pods/any/eviction", _object("Eviction", "policy/v1")),
@@ -130,7 +132,11 @@ def for_deploy(own: str, other: str) -> list[Try]:
             "/apis/apiextensions.k8s.io/v1/customresourcedefinitions",
             _object("CustomResourceDefinition", "apiextensions.k8s.io/v1")),
         Try("create a persistent volume", "POST", f"{CORE}/persistentvolumes", _object("PersistentVolume")),
-        Try("create a cron job", "POST", f"/apis/batch/v1/namespaces/{own}/cronjobs", _object("CronJob", "batch/v1")),
+        Try("create a cron job", "POST", f"{batch}/namespaces/{own}/cronjobs", _object("CronJob", "batch/v1")),
+        Try("change a job", "PATCH", f"{batch}/namespaces/{own}/jobs/any", {"spec": {"suspend": True}}, STRATEGIC),
+        Try("delete all jobs at once", "DELETE", f"{batch}/namespaces/{own}/jobs"),
+        Try("create a job in another namespace", "POST", f"{batch}/namespaces/{other}/jobs",
+            _object("Job", "batch/v1")),
         Try("create a daemon set", "POST", f"/apis/apps/v1/namespaces/{own}/daemonsets",
             _object("DaemonSet", "apps/v1")),
         Try("forge an event", "POST", f"{mine}/events", _object("Event")),
@@ -144,6 +150,7 @@ def for_preview(own: str, other: str) -> list[Try]:
     """For the read-only token: everything that the deploy token may not, any write, and any look into secrets."""
     mine = f"{CORE}/namespaces/{own}"
     apps, policy = f"/apis/apps/v1/namespaces/{own}", f"/apis/policy/v1/namespaces/{own}"
+    batch = f"/apis/batch/v1/namespaces/{own}"
     net, scale = f"/apis/networking.k8s.io/v1/namespaces/{own}", f"/apis/autoscaling/v2/namespaces/{own}"
     kinds: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
         "pod": (f"{mine}/pods", pod),
@@ -157,6 +164,7 @@ def for_preview(own: str, other: str) -> list[Try]:
         "autoscaler": (
             f"{scale}/horizontalpodautoscalers", lambda: _object("HorizontalPodAutoscaler", "autoscaling/v2")
         ),
+        "job": (f"{batch}/jobs", lambda: _object("Job", "batch/v1")),
     }  # fmt: skip
     writes = [
         attempt
@@ -173,6 +181,9 @@ def for_preview(own: str, other: str) -> list[Try]:
         Try("read a secret", "GET", f"{mine}/secrets/tried"),
         Try("watch secrets", "GET", f"{mine}/secrets?watch=true&timeoutSeconds=1"),
         Try("read a pod's log", "GET", f"{mine}/pods/any/log"),
+        Try("reach a pod through the proxy", "GET", f"{mine}/pods/any/proxy/"),
+        Try("reach a service through the proxy", "GET", f"{mine}/services/any/proxy/"),
+        Try("list jobs", "GET", f"{batch}/jobs"),
         Try("scale a deployment", "PATCH", f"{apps}/deployments/any/scale", {"spec": {"replicas": 0}}, STRATEGIC),
     ]
     return [*writes, *looks, *for_deploy(own, other)]

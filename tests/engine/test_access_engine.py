@@ -129,6 +129,14 @@ def test_the_deploy_token_may_do_its_work(stack):
         assert client.post(f"{own}/pods?dryRun=All", json=pod()).status_code == 201
         secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}
         assert client.post(f"{own}/secrets?dryRun=All", json=secret).status_code == 201
+        # Its checks.
+        assert client.get(f"{own}/pods/not-there/proxy/").status_code == 404
+        assert client.get(f"{own}/services/not-there/proxy/").status_code == 404
+        template = {"spec": {**pod()["spec"], "restartPolicy": "Never"}}
+        job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "a"}, "spec": {"template": template}}
+        jobs = f"/apis/batch/v1/namespaces/{stack.namespace('staging')}/jobs"
+        assert client.post(f"{jobs}?dryRun=All", json=job).status_code == 201
+        assert client.delete(f"{jobs}/not-there").status_code == 404
 
 
 def test_the_preview_token_is_refused_every_write_and_every_secret(stack):

@@ -284,7 +284,12 @@ LOST = {
         {"networkPolicy": {"allowFrom": ["ingress"]}},
         "delete services; create networkpolicies.networking.k8s.io",
     ),
-    "a look at what could stand in the way": ({"ingresses": ("get",)}, {}, "get ingresses.networking.k8s.io"),
+    "a look at what could stand in the way": ({"ingresses": ("list",)}, {}, "list ingresses.networking.k8s.io"),
+    "checks": (
+        {"pods/proxy": ("get",), "jobs": ("create", "delete")},
+        {"checks": {"answers": {"http": {"path": "/"}}, "inside": {"job": {"command": ["/app"]}}}},
+        "create, delete jobs.batch; get pods/proxy",
+    ),
 }
 
 
@@ -301,7 +306,11 @@ def test_each_missing_right_is_named(bench, case):
 
 def test_no_right_is_asked_for_that_no_workload_needs(bench, registry):
     optional = ("poddisruptionbudgets", "horizontalpodautoscalers", "ingresses", "networkpolicies")
-    lost = {**dict.fromkeys(optional, tuple(set(rights.ALL) - {"get"})), "secrets": rights.ALL}
+    checks = ("services/proxy", "pods/proxy", "jobs")
+    lost = {
+        **dict.fromkeys(optional, tuple(set(rights.ALL) - {"list"})),
+        **dict.fromkeys((*checks, "secrets"), rights.ALL),
+    }
     bench.configure(replicas=1)
     config = bench.identity(*narrowed(bench.namespace, lost))
     assert "not in the registry" in bench.refusal(KUBECONFIG=config, SLIPWAY_IMAGE=f"{registry}/engine/not-there:v1")
@@ -356,7 +365,7 @@ def test_a_preview_of_a_stack_whose_namespace_is_not_there_yet_shows_everything_
     bench.configure(namespace="not-there", ingress={"host": "a.example.com"}, networkPolicy={"allowFrom": ["b"]})
     shown = bench.project.preview(SLIPWAY_IMAGE=images.v1).expect()
     assert "namespace not-there does not exist yet: this preview shows everything as new" in shown.messages
-    kinds = ("deployment", "ledger", "service", "budget", "ingress", "policy")
+    kinds = ("stable", "ledger", "service", "budget", "ingress", "policy")
     assert planned(shown) == {f"myapp-{kind}": "create" for kind in kinds}
 
 
@@ -371,8 +380,8 @@ def test_the_read_only_identity_previews_a_workload_with_secrets_that_it_may_not
     project.up(SLIPWAY_IMAGE=images.v1, KEY="one").expect()
     before, config = bench.objects(), bench.identity(*rights.preview(bench.namespace))
     changed = project.preview(SLIPWAY_IMAGE=images.v2, KUBECONFIG=config, KEY="one").expect()
-    assert planned(changed) == {"myapp-deployment": "update", "myapp-ledger": "update"}, changed.output
+    assert planned(changed) == {"myapp-stable": "update", "myapp-ledger": "update"}, changed.output
     unknown = project.preview(SLIPWAY_IMAGE=images.v2, KUBECONFIG=config).expect()
-    assert planned(unknown) == {"myapp-deployment": "update", "myapp-ledger": "update"}, unknown.output
+    assert planned(unknown) == {"myapp-stable": "update", "myapp-ledger": "update"}, unknown.output
     assert any("this preview takes the values to be unchanged" in message for message in unknown.messages)
     assert bench.objects() == before

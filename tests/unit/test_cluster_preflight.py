@@ -8,12 +8,9 @@ import pytest
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from components.environment import needed_rights
 from preflight import cluster
-from preflight.cluster import READ, WRITE, PreflightError, Right, rights
-from release.manifests import Subject
+from preflight.cluster import READ, PreflightError, rights
 from sandbox.pki import Authority
-from settings import Environment, Workload
 
 SERVER = "https://k8s.example.com"
 RULES = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
@@ -101,34 +98,6 @@ def test_without_any_right_and_without_a_look_at_the_namespace_it_may_not_exist(
 def test_a_namespace_that_is_not_there_is_no_question_of_rights():
     asking, _ = api([], namespace=404)
     assert cluster.check(asking, "staging", rights(READ, "pods")) is False
-
-
-def subject(**settings):
-    return Subject("myapp", Environment(name="staging"), Workload.model_validate({"image": "a", **settings}))
-
-
-def test_only_what_a_workload_has_is_asked_to_be_written():
-    asked = set(needed_rights([subject(replicas=1)], preview=False))
-    assert set(rights((*READ, *WRITE), "deployments.apps", "services", "configmaps")) <= asked
-    assert Right("get", "networking.k8s.io", "ingresses") in asked
-    assert not asked & set(rights(WRITE, "ingresses.networking.k8s.io", "poddisruptionbudgets.policy", "secrets"))
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind"),
-    [
-        ({"replicas": 2}, "poddisruptionbudgets.policy"),
-        ({"ingress": {"host": "a.example.com"}}, "ingresses.networking.k8s.io"),
-        ({"networkPolicy": {"allowFrom": []}}, "networkpolicies.networking.k8s.io"),
-        ({"autoscaler": {"min": 1, "max": 2, "cpu": 50}}, "horizontalpodautoscalers.autoscaling"),
-        ({"secretEnv": {"KEY": {"fromEnv": "KEY"}}}, "secrets"),
-    ],
-)
-def test_what_one_of_the_workloads_has_is_asked_to_be_written(settings, kind):
-    subjects = [subject(replicas=1), subject(**settings)]
-    assert set(rights((*READ, *WRITE), kind)) <= set(needed_rights(subjects, preview=False))
-    assert {right.verb for right in needed_rights(subjects, preview=True)} == set(READ)
-    assert "secrets" not in {right.kind for right in needed_rights(subjects, preview=True)}
 
 
 # What answers
