@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from release.checks.kinds import token_variable
+from release.checks.kinds import token_of, token_variable
 from settings.checks import Check
 
 Rights = frozenset[tuple[str, str]]
@@ -26,16 +26,16 @@ def _lacks(check: Check, prometheus: str | None, environment: Mapping[str, str])
     if check.prometheus and not (check.prometheus.address or prometheus):
         yield "has no Prometheus to ask: set its address, or slipway:environment.prometheus"
     variable = token_variable(check)
-    if variable and not environment.get(variable):
+    if variable and not token_of(check, environment):
         yield f"needs the variable {variable} with a token: set it in GitLab for this environment"
     if check.command and sys.platform != "linux":
         yield "runs a command, which needs Linux: run it in a CI job or a container"
     program = check.command[0] if check.command else ""
     if program and "{{" not in program and not _can_be_started(program, environment):
-        known = Path(program).is_file()
-        yield f"{program} " + (
-            "is not executable: git update-index --chmod=+x" if known else f"is not there (looked in {Path.cwd()})"
-        )
+        if Path(program).is_file():
+            yield f"{program} is not executable: git update-index --chmod=+x {program}"
+        else:
+            yield f"{program} is not there (looked in {Path.cwd()})"
 
 
 def _can_be_started(program: str, environment: Mapping[str, str]) -> bool:
