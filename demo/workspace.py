@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", ".venv")
+PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", "slipway", ".venv")
 STACK_FILES = ("Pulumi.yaml", "Pulumi.access.yaml", "Pulumi.staging.yaml", "Pulumi.production.yaml")
 
 

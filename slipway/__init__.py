@@ -1,0 +1,1 @@
+"""What a person asks of Slipway outside a run: `python -m slipway status`. Reads the cluster, writes nothing."""

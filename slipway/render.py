@@ -1,0 +1,162 @@
+"""How `status` looks: tables for people, 80 columns wide at least, and JSON for machines."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from itertools import groupby
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.table import Table
+from rich.text import Text
+
+from slipway.view import ReleaseView, TrackView, WorkloadView
+
+STYLES = {"Healthy": "bold green", "Progressing": "bold cyan", "Paused": "bold yellow", "Degraded": "bold red"}
+INDENT = 2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
+
+
+def page(views: Sequence[WorkloadView], where: Sequence[str], note: str = "") -> RenderableType:
+    """All of it: each environment with its workloads; `note` is a line of its own at the end."""
+    parts: list[RenderableType] = []
+    for (namespace, environment), group in groupby(views, lambda view: (view.namespace, view.environment)):
+        title = _text(environment) + ("" if environment == namespace else f" (namespace {_text(namespace)})")
+        parts.append(Rule(Text(title, "bold"), align="left", characters="─"))
+        parts += [_workload(view) for view in group]
+    if not views:
+        looked = f"in namespace {', '.join(where)}" if where else "in any namespace"
+        parts.append(Text(f"Slipway has deployed nothing {looked}"))
+    if note:
+        parts.append(Text(_text(note), "bold red"))
+    return Group(*parts)
+
+
+def as_json(views: Sequence[WorkloadView], now: datetime) -> dict[str, object]:
+    """The same for machines, in the ledger's spelling: camelCase."""
+    return {"at": now.isoformat(timespec="seconds"), "workloads": _plain(tuple(views))}
+
+
+def _plain(value: object) -> object:
+    if is_dataclass(value):
+        return {_camel(field.name): _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(other.title() for other in others)
+
+
+def _workload(view: WorkloadView) -> RenderableType:
+    head = Text.assemble((_text(view.name), "bold"), "  ", (view.phase, STYLES.get(view.phase, "bold")))
+    if view.strategy:
+        head.append(f"  {_text(view.strategy)}", "dim")
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for key, value in _facts(view).items():
+        facts.add_row(key, Text(_text(value)))
+    tables = ([_tracks(view.tracks)] if view.tracks else []) + ([_history(view.history)] if view.history else [])
+    below = (Padding(block, (0, 0, 1, INDENT)) for block in (facts, *tables))
+    return Group(head, *below)
+
+
+def _facts(view: WorkloadView) -> Mapping[str, str]:
+    facts = {}
+    if view.reasons:
+        facts["why"] = "; ".join(view.reasons)
+    if view.live:
+        facts["live"] = _version(view.live.release, view.live.image, view.live.commit)
+        if view.live.since:
+            facts["since"] = f"{_when(view.live.since)} UTC"
+    if view.under_way:
+        under_way = view.under_way
+        facts["under way"] = (
+            f"{_version(under_way.release, under_way.image, under_way.commit)}, begun {_when(under_way.started)} UTC"
+        )
+    if view.canary:
+        of = f" of {view.canary.steps}" if view.canary.steps else ""
+        facts["canary"] = f"step {view.canary.step}{of}, {view.canary.weight:g} % of the pods"
+    if view.window and view.window.seconds is None:
+        facts["window"] = "a rollback is a switch until the next release"
+    elif view.window and view.window.seconds:
+        facts["window"] = (
+            f"a rollback is a switch for {lasting(view.window.seconds)} more, until {_when(view.window.kept_until)} UTC"
+        )
+    elif view.window:
+        facts["window"] = "over; the next run retires the old track"
+    return facts
+
+
+def _tracks(tracks: Sequence[TrackView]) -> Table:
+    table = _table("track", "release", "image", "pods", "share", "serves")
+    for track in tracks:
+        pods = f"{track.available}/{track.wanted}"
+        if track.updated < track.wanted:
+            pods += f" ({track.updated} new)"
+        table.add_row(
+            track.track,
+            _text(track.release or "?"),
+            digest(track.image),
+            Text(pods, "" if track.available >= track.wanted else "red"),
+            "" if track.share is None else f"{track.share:g} %",
+            Text("users", "bold green") if track.serves else "preview" if track.preview else "",
+        )
+    return table
+
+
+def _history(history: Sequence[ReleaseView]) -> Table:
+    table = _table("when (UTC)", "release", "commit", "outcome", "took", "why")
+    for release in history:
+        table.add_row(
+            _when(release.started),
+            _text(release.release),
+            _text(release.commit[:8]) or digest(release.image),
+            Text(release.outcome, STYLES.get(release.outcome, "")),
+            lasting(release.seconds),
+            Text(_text(release.message)),
+        )
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for column in columns:
+        table.add_column(column.upper(), no_wrap=column != "why", overflow="fold")
+    return table
+
+
+def _version(release: str | None, image: str, commit: str) -> str:
+    return f"{release or '?'}  image {digest(image)}" + (f"  commit {commit[:8]}" if commit else "")
+
+
+def digest(image: str) -> str:
+    """What tells an image from others in few letters: the start of its digest, else its tag."""
+    _, at, found = _text(image).partition("@")
+    return found.partition(":")[2][:8] if at else _text(image).rpartition("/")[2][-20:]
+
+
+def lasting(seconds: float) -> str:
+    """How long, in the two largest units: "1 h 5 min", "4.2 s"."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
+    first = next(i for i, (count, _) in enumerate(units) if count)
+    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count)
+
+
+def _when(stamp: str) -> str:
+    return _text(stamp)[5:16].replace("T", " ")
+
+
+def _text(text: str) -> str:
+    """What came from the cluster, without anything that a terminal would obey."""
+    return _CONTROL.sub(" ", text)

@@ -1,0 +1,274 @@
+"""What `status` says, as plain values: a pure function of the objects in a namespace and of the clock."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from release import ledger, observe
+from release.manifests import PREVIEW
+from release.model import HOME, TRACK_LABEL, Manifest, Observed, Phase, Record, Track, TrackName
+from release.observe import Snapshot
+
+ENVIRONMENT = "slipway.dev/environment"
+INSTANCE = "app.kubernetes.io/instance"
+HISTORY = 5
+_STEP = re.compile(r"step (\d+)(?:/| of )(\d+)")
+
+
+@dataclass(frozen=True)
+class TrackView:
+    """One Deployment of a workload."""
+
+    track: str
+    release: str | None
+    image: str
+    available: int
+    updated: int
+    """Pods that run its template; fewer than wanted while it is rolling."""
+    wanted: int
+    serves: bool
+    """Whether the Service sends users' requests to its pods."""
+    preview: bool
+    """Whether only the preview Service does."""
+    share: float | None
+    """Percent of the pods that serve users; None where it doesn't serve, or nothing does."""
+
+
+@dataclass(frozen=True)
+class ReleaseView:
+    """One release, as the ledger has it."""
+
+    release: str
+    image: str
+    commit: str
+    actor: str
+    strategy: str
+    outcome: str
+    started: str
+    finished: str
+    seconds: float
+    """From its start to its outcome, or until now."""
+    message: str
+
+
+@dataclass(frozen=True)
+class LiveView:
+    """What users get."""
+
+    release: str | None
+    image: str
+    commit: str
+    since: str
+    """When it became Healthy; empty where the ledger doesn't know it."""
+
+
+@dataclass(frozen=True)
+class CanaryView:
+    """How far a canary is."""
+
+    step: int
+    steps: int | None
+    """How many there are; None where the ledger doesn't say."""
+    weight: float
+    """Percent of the pods that serve users."""
+
+
+@dataclass(frozen=True)
+class WindowView:
+    """How long a rollback is a mere switch."""
+
+    kept_until: str
+    """UTC, ISO 8601, or "forever"."""
+    seconds: int | None
+    """That are left; None: for ever."""
+
+
+@dataclass(frozen=True)
+class WorkloadView:
+    """Where a workload stands."""
+
+    name: str
+    environment: str
+    namespace: str
+    phase: str
+    """The ledger's, or Degraded where the live track isn't what a Healthy record promises; `Unknown` without both."""
+    reasons: tuple[str, ...]
+    strategy: str
+    live: LiveView | None
+    under_way: ReleaseView | None
+    canary: CanaryView | None
+    window: WindowView | None
+    tracks: tuple[TrackView, ...]
+    history: tuple[ReleaseView, ...]
+    """The last releases, newest first."""
+
+
+def workloads(found: Mapping[str, Snapshot], now: datetime, only: Sequence[str] = ()) -> tuple[WorkloadView, ...]:
+    """The workloads in these namespaces, by namespace, environment and name; `only` these where any are named."""
+    views = [
+        _workload(namespace, environment, name, snapshot, now)
+        for namespace, snapshot in found.items()
+        for environment, name in _named(snapshot)
+        if not only or name in only
+    ]
+    return tuple(sorted(views, key=lambda view: (view.namespace, view.environment, view.name)))
+
+
+def _named(snapshot: Snapshot) -> set[tuple[str, str]]:
+    labels = [item["metadata"].get("labels", {}) for kind in snapshot.values() for item in kind.values()]
+    return {(it[ENVIRONMENT], it[INSTANCE]) for it in labels if ENVIRONMENT in it and INSTANCE in it}
+
+
+def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, now: datetime) -> WorkloadView:
+    records = ledger.decode(snapshot["ConfigMap"].get(ledger.name(name), {}).get("data"))
+    live = {track: snapshot["Deployment"].get(name + track.suffix) for track in TrackName}
+    deployments = {track: it for track, it in live.items() if it and _is(it, track, name)}
+    tracks = {track: observe.track(it) for track, it in deployments.items()}
+    serving = _selected(snapshot["Service"].get(name), tracks)
+    previewed = _selected(snapshot["Service"].get(name + PREVIEW), tracks)
+    observed = Observed(tracks, next(iter(serving)).pool if serving else None, records)
+    last = records[-1] if records else None
+    shares = _shares(tracks, serving)
+    phase, reasons = _phase(observed, last, serving)
+    return WorkloadView(
+        name=name,
+        environment=environment,
+        namespace=namespace,
+        phase=phase,
+        reasons=tuple(reasons),
+        strategy=last.strategy if last else "",
+        live=_live(observed),
+        under_way=_release(observed.in_flight, now) if observed.in_flight else None,
+        canary=_canary(observed, shares),
+        window=_window(observed, now),
+        tracks=tuple(
+            TrackView(
+                track=track,
+                release=seen.release,
+                image=_image(seen),
+                available=seen.available,
+                updated=seen.updated,
+                wanted=seen.wanted,
+                serves=track in serving,
+                preview=track in previewed and track not in serving,
+                share=shares.get(track),
+            )
+            for track, seen in tracks.items()
+        ),
+        history=tuple(_release(record, now) for record in reversed(records[-HISTORY:])),
+    )
+
+
+def _is(deployment: Manifest, track: TrackName, name: str) -> bool:
+    """A workload can be called `web-canary`: its Deployment is no track of `web`."""
+    labels = deployment["metadata"].get("labels", {})
+    return bool(labels.get(INSTANCE) == name and labels.get(TRACK_LABEL, track) == track)
+
+
+def _image(track: Track) -> str:
+    return str(track.template["spec"]["containers"][0]["image"])
+
+
+def _selected(service: Manifest | None, tracks: Mapping[TrackName, Track]) -> tuple[TrackName, ...]:
+    """The tracks whose pods a Service selects, as Kubernetes decides it."""
+    selector = ((service or {}).get("spec", {}).get("selector") or {}).items()
+    if not selector:
+        return ()
+    return tuple(name for name, it in tracks.items() if selector <= it.template["metadata"].get("labels", {}).items())
+
+
+def _shares(tracks: Mapping[TrackName, Track], serving: Sequence[TrackName]) -> dict[TrackName, float]:
+    pods = sum(tracks[name].available for name in serving)
+    return {name: round(100 * tracks[name].available / pods, 1) for name in serving} if pods else {}
+
+
+def _live(observed: Observed) -> LiveView | None:
+    """The newest Healthy release, unless the track that serves has come to another one without the ledger."""
+    committed = observed.committed
+    track = observed.tracks.get(observed.home) if observed.home else None
+    if committed and (track is None or observed.in_flight or track.release == committed.release.id):
+        image = committed.release.image
+        return LiveView(committed.release.id, image, committed.provenance.get("commit", ""), committed.finished)
+    if track is None:
+        return None
+    known = next((record for record in reversed(observed.ledger) if record.release.id == track.release), None)
+    return LiveView(track.release, _image(track), known.provenance.get("commit", "") if known else "", "")
+
+
+def _phase(observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:
+    if last is None and not observed.tracks:
+        return "Unknown", ["it has neither pods nor a ledger"]
+    reasons = [last.message] if last and last.message else []
+    if last and last.outcome is Phase.DEGRADED:
+        reasons = [f"release {last.release.id}: {last.message or 'failed'}"]
+    troubles = _troubles(observed, serving)
+    if last is None:
+        return (Phase.DEGRADED if troubles else Phase.HEALTHY), [*troubles, "its ledger is gone"]
+    if last.outcome is Phase.PROGRESSING:  # its tracks are on their way
+        return Phase.PROGRESSING, reasons
+    if last.outcome is Phase.HEALTHY and troubles:
+        return Phase.DEGRADED, troubles
+    return last.outcome, reasons + troubles
+
+
+def _troubles(observed: Observed, serving: Sequence[TrackName]) -> list[str]:
+    """What users may notice of the live track, whatever the ledger says."""
+    home = observed.home
+    track = observed.tracks.get(home) if home else None
+    if home is None or track is None:
+        return ["the Deployment of the live release is gone"]
+    found = []
+    if not track.complete:
+        if track.available < track.wanted:
+            found.append(f"{track.available} of {track.wanted} available")
+        elif track.updated < track.wanted:
+            found.append(f"{track.updated} of {track.wanted} updated")
+        else:
+            found.append("pods of another template or number are still there")
+    if home not in serving:
+        found.append(f"the Service does not send to {home}")
+    known = observed.known(track.release)
+    if known and known.image != _image(track):
+        found.append(f"{home} runs another image than its release: it was changed by hand")
+    return found
+
+
+def _canary(observed: Observed, shares: Mapping[TrackName, float]) -> CanaryView | None:
+    flying = observed.in_flight
+    if flying is None or flying.strategy != "canary" or TrackName.CANARY not in observed.tracks:
+        return None
+    told = [_STEP.search(text) for text in (flying.message, *(m.what for m in reversed(flying.timeline)))]
+    steps = next((int(match[2]) for match in told if match), None)
+    # A Paused record counts the step that it waits at; a Progressing one those that are passed.
+    step = flying.step if flying.outcome is Phase.PAUSED else flying.step + 1
+    return CanaryView(min(step, steps) if steps else step, steps, shares.get(TrackName.CANARY, 0.0))
+
+
+def _window(observed: Observed, now: datetime) -> WindowView | None:
+    """What the live release's record promises, while the track before it has pods."""
+    committed = observed.committed
+    warm = [track for name, track in observed.tracks.items() if name is not observed.home and track.available]
+    if committed is None or not committed.kept_until or not warm or observed.home not in HOME.values():
+        return None
+    if committed.kept_until == "forever":
+        return WindowView("forever", None)
+    left = int((datetime.fromisoformat(committed.kept_until) - now).total_seconds())
+    return WindowView(committed.kept_until, max(0, left))
+
+
+def _release(record: Record, now: datetime) -> ReleaseView:
+    under_way = record.outcome is Phase.PROGRESSING
+    seconds = (now - datetime.fromisoformat(record.started)).total_seconds() if under_way else record.seconds
+    return ReleaseView(
+        release=record.release.id,
+        image=record.release.image,
+        commit=record.provenance.get("commit", ""),
+        actor=record.provenance.get("actor", ""),
+        strategy=record.strategy,
+        outcome=record.outcome,
+        started=record.started,
+        finished=record.finished,
+        seconds=round(max(0.0, seconds), 1),
+        message=record.message,
+    )
