@@ -1,7 +1,9 @@
 """Tells Prometheus which pods to scrape: those annotated `prometheus.io/scrape: "true"` with a `prometheus.io/port`.
 
 Lists the API server's pods and writes them in Prometheus' file discovery format; Prometheus reads the file on change.
-A pod's labels become the series' labels, beside `namespace` and `pod`.
+A pod's labels become the series' labels, beside `namespace` and `pod`, with _ for what a series' label may not have:
+`app_kubernetes_io_instance`, `slipway_dev_track`, `slipway_dev_release`. Prometheus' own discovery gives the same names
+with a `labelmap` of `__meta_kubernetes_pod_label_(.+)`; the presets of a release's checks select by them.
 """
 
 import json

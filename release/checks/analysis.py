@@ -158,10 +158,14 @@ class Analysis:
         return one_line(redacted(text, self.secrets))
 
     def _clean_up(self, courses: list[Course]) -> None:
-        """Waits until what is under way has ended; what came in just before the end still counts."""
-        give_up, late = self.clock.now() + CLEANUP_SECONDS, []
-        while any(course.running for course in courses) and (left := give_up - self.clock.now()) > 0:
-            if done := self.clock.take(self._inbox, left, busy=True):
+        """Waits until what is under way has ended; what came in just before the end still counts.
+
+        By the real clock: the other may be what ended the analysis, and refuse to wait any more.
+        """
+        clock, late = RealClock(), []
+        give_up = clock.now() + CLEANUP_SECONDS
+        while any(course.running for course in courses) and (left := give_up - clock.now()) > 0:
+            if done := clock.take(self._inbox, left, busy=True):
                 done.course.running = False
                 late.append(done)
         for done in late:  # not before all has ended: whom we tell may raise

@@ -26,6 +26,9 @@ LATE_SECONDS = 15.0
 DELETE_SECONDS = 20.0
 """For what a killed run left of the same name to be gone."""
 
+DELETE_TRIES = 5
+"""An API server that is away for a moment shall not leave a Job running that nobody waits for."""
+
 HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
 """A container that waits for one of these reasons never starts; a pull that fails may go better next time."""
 
@@ -146,14 +149,16 @@ class JobCheck:
 
     def _delete(self, name: str) -> None:
         """With its pods. Where that fails its deadline ends it, and the cluster takes it away later."""
-        for _ in range(3):
+        for _ in range(DELETE_TRIES):
             try:
                 self.client.delete(JobResource, name, namespace=self.target.namespace, cascade=CascadeType.BACKGROUND)
                 return
-            except httpx2.HTTPStatusError:
-                return
+            except httpx2.HTTPStatusError as error:
+                if error.response.status_code == 404:
+                    return
             except httpx2.TransportError:
-                time.sleep(self.poll)
+                pass
+            time.sleep(self.poll)
 
     def _sleep(self, stop: threading.Event) -> None:
         if stop.wait(self.poll):

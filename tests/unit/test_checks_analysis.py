@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 
 import httpx2
@@ -293,6 +294,26 @@ def test_a_listener_that_raises_is_heard_after_everything_has_stopped():
     measures = {"hanging": (check(), hanging), "a": (check(), lambda number, stop: Reading(S, "fine"))}
     with pytest.raises(KeyboardInterrupt):
         Analysis(measures, None, tell, lambda _: None).run()
+    assert stopped.is_set()
+
+
+def test_a_clock_that_refuses_to_wait_on_is_obeyed_after_everything_has_stopped():
+    begun, stopped = threading.Event(), threading.Event()
+
+    def hanging(number, stop):
+        begun.set()
+        stop.wait(10)
+        time.sleep(0.05)  # a Job is deleted
+        stopped.set()
+        raise Stopped
+
+    class Refusing(RealClock):
+        def take(self, inbox, seconds, *, busy):
+            assert begun.wait(10)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Analysis({"a": (check(), hanging)}, None, print, print, (), Refusing()).run()
     assert stopped.is_set()
 
 

@@ -53,7 +53,7 @@ class Api:
 
     def __init__(self, *statuses, pod=None, log="", create=None):
         self.statuses, self.pod, self.log, self.create = list(statuses), pod, log, create
-        self.live, self.left, self.asked, self.now = None, 0, [], 0.0
+        self.live, self.left, self.asked, self.now, self.refuses = None, 0, [], 0.0, []
 
     def __call__(self, request):
         path, method = request.url.path, request.method
@@ -79,6 +79,8 @@ class Api:
         if self.live is None:
             return refusal(404)
         if method == "DELETE":
+            if self.refuses:
+                raise self.refuses.pop(0)
             self.left -= 1
             if self.left <= 0:
                 self.live = None
@@ -287,6 +289,19 @@ def test_it_is_deleted_with_its_pods():
     api.measure()
     (deleted,) = [line for line in api.asked if line.startswith("DELETE")]
     assert deleted == f"DELETE {JOBS}/{NAME}?propagationPolicy=Background"
+
+
+def test_it_is_deleted_by_an_api_server_that_is_away_for_a_moment():
+    api = Api(COMPLETE, pod=ended(0))
+    api.refuses = [httpx2.ConnectError("refused"), httpx2.ReadTimeout("late")]
+    assert api.measure().status is Status.SUCCESSFUL
+    assert api.live is None
+
+
+def test_one_that_can_not_be_deleted_keeps_its_result():
+    api = Api(COMPLETE, pod=ended(0))
+    api.refuses = [httpx2.ConnectError("refused")] * 9
+    assert api.measure().status is Status.SUCCESSFUL
 
 
 def test_when_it_is_stopped_it_is_deleted():

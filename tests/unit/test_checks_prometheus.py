@@ -7,11 +7,13 @@ import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lightkube.models.core_v1 import Pod
 
 from release.checks import run
 from release.checks.model import Status, Target
 from release.checks.presets import query
 from release.checks.prometheus import PrometheusCheck, judged
+from sandbox.discovery import target
 from settings.checks import Check, Prometheus
 
 TARGET = Target("myapp", "production", "shop", "canary", "canary", "abc123", "img", None, 3000, None, {})
@@ -75,6 +77,19 @@ def test_the_presets_ask_for_the_pods_of_the_track_and_the_release():
         f"histogram_quantile(0.95, sum by (le) (rate(http_request_duration_seconds_bucket{{{SELECTED}}}[90s])))"
     )
     assert "{{" in query("success-rate", 60)
+
+
+def test_the_sandbox_gives_series_the_labels_that_the_presets_select_by():
+    labels = {
+        "app.kubernetes.io/instance": "myapp", "slipway.dev/track": "canary", "slipway.dev/release": "abc123",
+    }  # fmt: skip
+    annotations = {"prometheus.io/scrape": "true", "prometheus.io/port": "3000"}
+    metadata = {"name": "myapp-1", "namespace": "shop", "labels": labels, "annotations": annotations}
+    pod = Pod.from_dict({"metadata": metadata, "status": {"phase": "Running", "podIP": "10.0.0.1"}})
+    found = target(pod)
+    assert found is not None
+    selected = dict(pair.split("=") for pair in SELECTED.replace('"', "").split(","))
+    assert selected.items() <= found["labels"].items()
 
 
 # What an answer means

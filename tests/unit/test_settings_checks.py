@@ -1,9 +1,14 @@
 """The settings of checks: their defaults, and how a mistake in them is told."""
 
+import re
+from pathlib import Path
+
 import pytest
+import yaml
 from pydantic import ValidationError
 
-from settings.checks import PRESET_LIMITS, Check, CheckName, Prometheus
+from release.checks.presets import PODS, query
+from settings.checks import PRESET_LIMITS, Check, CheckName, Http, Job, Prometheus
 from settings.render import Renderer
 from settings.secrets import Encrypted
 from settings.shape import Shape
@@ -111,14 +116,14 @@ PLACEHOLDERS = "there are {{workload}}, {{environment}}, {{namespace}}, {{track}
         ({"prometheus": {"query": "up", "min": "1"}}, 'a.prometheus.min: got "1"; must be a number'),
         ({"prometheus": {"query": "up", "min": True}}, "a.prometheus.min: got true; must be a number"),
         ({"prometheus": {"query": "up", "min": float("nan")}}, "a.prometheus.min: got NaN; must be a number"),
-        ({"prometheus": {"query": "up", "min": 2, "max": 1}}, "a.prometheus.max: got 1.0; must not be below min (2)"),
+        ({"prometheus": {"query": "up", "min": 2, "max": 1}}, "a.prometheus.max: got 1; must not be below min (2)"),
         (
             {"prometheus": {"preset": "success-rate", "min": 2, "max": 1}},
-            "a.prometheus.max: got 1.0; must not be below",
+            "a.prometheus.max: got 1; must not be below",
         ),
         (
             {"prometheus": {"query": "up", "min": 2, "window": "1m"}},
-            "a.prometheus.window: got 60; must be given with a preset only",
+            "a.prometheus.window: must be given with a preset only",
         ),
         (
             {"prometheus": {"preset": "success-rate", "window": "4s"}},
@@ -162,3 +167,25 @@ def test_a_secret_in_plain_text_is_refused_and_not_shown(settings):
     (line,) = told(settings)
     assert "planted" not in line
     assert line.partition(": ")[2].startswith(("must be", "is a secret in plain text; use tokenFromEnv"))
+
+
+DOCS = (Path(__file__).parents[2] / "docs" / "checks.md").read_text()
+
+
+def test_the_examples_of_the_docs_are_right():
+    examples = yaml.safe_load(re.findall(r"```yaml\n(.*?)```", DOCS, re.DOTALL)[0])
+    kinds = {name: next(iter(read(check).model_fields_set)) for name, check in examples.items()}
+    assert {"smoke", "error-rate", "health", "success-rate", "queue", "database"} == set(kinds)
+
+
+def test_the_docs_tell_the_presets_own_queries():
+    (block,) = re.findall(r"```\n(success-rate .*?)```", DOCS, re.DOTALL)
+    text = re.sub(r"\s+", " ", block)
+    for preset in PRESET_LIMITS:
+        assert query(preset, 60).replace(PODS, "PODS").replace("1m", "WINDOW") in text
+    assert PODS in text.replace(", ", ",")
+
+
+@pytest.mark.parametrize("model", [Check, Http, Job, Prometheus])
+def test_the_docs_name_every_setting(model):
+    assert not [field.alias for field in model.model_fields.values() if f"`{field.alias}`" not in DOCS]
