@@ -3,8 +3,8 @@
 The words and the rules of counting are those of an analysis of Argo Rollouts.
 """
 
-import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
@@ -40,9 +40,9 @@ PRESET_LIMITS: dict[str, dict[str, float]] = {"success-rate": {"min": 0.99}, "la
 
 
 def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= sys.float_info.max:
         raise ValueError("must be a number")
-    return float(value)
+    return value
 
 
 def _hidden(value: object, pattern: str, allowed: str) -> str:
@@ -166,7 +166,7 @@ class Prometheus(Model):
         if not self.limits:
             mistakes.add((), "must have min, max or both: what would be bad otherwise?")
         if self.query is not None and "window" in self.model_fields_set:
-            mistakes.add(("window",), "must be given with a preset only; a query has its own", self.window)
+            mistakes.add(("window",), "must be given with a preset only; a query has its own")
         low, high = self.limits.get("min"), self.limits.get("max")
         if low is not None and high is not None and low > high:
             mistakes.add(("max",), f"must not be below min ({low:g})", high)
