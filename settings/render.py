@@ -26,6 +26,8 @@ WORDS = {
     "model_type": "must be a mapping of keys and values",
     "model_attributes_type": "must be a mapping of keys and values",
     "too_short": "must not be empty",
+    "too_long": "must not have more than {max_length}",
+    "string_too_short": "must not be empty",
 }
 """What is allowed, by pydantic's name for what is wrong. Our own rules bring their words along."""
 
@@ -96,8 +98,8 @@ def _flat(error: ValidationError, above: Path) -> Iterator[tuple[Mistake, str]]:
     for found in error.errors(include_url=False):
         path, kind = (*above, *found["loc"]), found["type"]
         cause = found.get("ctx", {}).get("error")
-        if kind == "default_factory_not_called":
-            continue  # follows from another mistake
+        if kind == "default_factory_not_called" or (kind == "too_short" and found["input"]):
+            continue  # follows from another mistake: of what is in a list only the good is counted
         if isinstance(cause, Mistakes):
             yield from ((Mistake((*path, *m.path), m.value, m.remedy), "rule") for m in cause.found)
         elif isinstance(cause, ValidationError):
@@ -107,7 +109,8 @@ def _flat(error: ValidationError, above: Path) -> Iterator[tuple[Mistake, str]]:
         elif kind == "literal_error":
             yield Mistake(path, found["input"], f"must be {found['ctx']['expected']}".replace("'", "")), kind
         else:
-            yield Mistake(path, found["input"], WORDS.get(kind, found["msg"])), kind
+            words = WORDS[kind].format(**found.get("ctx", {})) if kind in WORDS else found["msg"]
+            yield Mistake(path, found["input"], words), kind
 
 
 def _shown(value: object) -> str:

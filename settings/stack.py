@@ -67,9 +67,8 @@ class Stack(Model):
                     mistakes.add(("workloads", name, "checks", check, "prometheus"), f"has no address: {remedy}")
                 else:
                     path = ("workloads", name, "strategy", "canary")
-                    mistakes.add(
-                        path, f"checks the error rate by Prometheus: {remedy}, or give it checks, or checks: []"
-                    )
+                    other = "or give the workload checks of its own, or the canary `checks: []` to go without"
+                    mistakes.add(path, f"checks the error rate by Prometheus: {remedy}, {other}")
 
     def _within_quota(self, mistakes: Mistakes) -> None:
         """A pod above its namespace's whole quota never comes up. Known only where one stack has both layers."""

@@ -1,8 +1,9 @@
 """Settings of a strategy: how a release replaces the one before it."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from settings.checks import CheckName
 from settings.mistakes import Mistakes
@@ -74,10 +75,17 @@ class Canary(Model):
     Default null: no bound but the steps'."""
 
 
+def _as_given(value: object) -> object:
+    return value
+
+
 class Strategy(Model):
     """How a release replaces the one before it: exactly one of the three."""
 
-    rolling: Rolling = Field(default_factory=Rolling)
+    # With nothing below it, it is filled by `named_or_whole`: an editor must not object either.
+    rolling: Annotated[Rolling, BeforeValidator(_as_given, json_schema_input_type=Rolling | None)] = Field(
+        default_factory=Rolling
+    )
     """New pods take the place of the old ones, one by one. The default."""
     blue_green: BlueGreen | None = None
     """A second, whole track, and a switch."""
@@ -91,9 +99,19 @@ class Strategy(Model):
         given = [name for name, field in STRATEGIES.items() if field in self.model_fields_set and getattr(self, field)]
         if len(given) > 1:
             mistakes = Mistakes()
-            mistakes.add((), f"must be one of them, not {' and '.join(given)}")
+            mistakes.add((), f"must be one strategy, not {' and '.join(given)}")
             raise mistakes
         return self
+
+    @property
+    def check_lists(self) -> tuple[str, Mapping[str, tuple[str, ...] | None]]:
+        """The strategy's name and its lists of checks, as they are written; None takes all that no other list has."""
+        if self.blue_green:
+            lists = {"prePromotion": self.blue_green.pre_promotion, "postPromotion": self.blue_green.post_promotion}
+            return "blueGreen", lists
+        return (
+            ("canary", {"checks": self.canary.checks}) if self.canary else ("rolling", {"checks": self.rolling.checks})
+        )
 
 
 def named_or_whole(value: object) -> object:

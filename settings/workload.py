@@ -246,24 +246,20 @@ class Workload(Model):
     @field_validator("strategy")
     @classmethod
     def _checks_are_there_and_used(cls, value: Strategy, info: ValidationInfo) -> Strategy:
-        known, mistakes, used = info.data.get("checks"), Mistakes(), set[str]()
+        known, mistakes = info.data.get("checks"), Mistakes()
         if known is None:  # wrong itself
             return value
-        lists = {
-            ("rolling", "checks"): value.rolling.checks if not (value.blue_green or value.canary) else (),
-            ("canary", "checks"): value.canary.checks if value.canary else (),
-            ("blueGreen", "prePromotion"): value.blue_green.pre_promotion if value.blue_green else (),
-            ("blueGreen", "postPromotion"): value.blue_green.post_promotion if value.blue_green else (),
-        }
-        for path, names in lists.items():
-            used |= set(known if names is None else names)
-            for name in names or ():
+        chosen, lists = value.check_lists
+        for key, names in lists.items():
+            for index, name in enumerate(names or ()):
                 if name not in known:
                     there = ", ".join(known) or "none"
-                    mistakes.add(path, f"must name checks of the workload; there are: {there}", name)
+                    mistakes.add((chosen, key, index), f"must name a check of the workload; there are {there}", name)
+        mistakes.check()
+        named = {name for names in lists.values() for name in names or ()}
         for name in known:
-            if name not in used:
-                mistakes.add((), f"leaves out the check {name}: name it in a list, or remove it")
+            if None not in lists.values() and name not in named:
+                mistakes.add((chosen,), f"leaves out the check {name}: add it to {' or '.join(lists)}, or remove it")
         mistakes.check()
         return value
 

@@ -65,6 +65,15 @@ WRONG = [
         "slipway:workloads",
         f'the key "{"a" * 41}" must be a workload\'s name',
     ),
+    *(
+        _stack(
+            f"workload-called-as-the{suffix}-of-another",
+            ENVIRONMENT + f"slipway:workloads: {{web{suffix}: {{}}, web: {{}}}}",
+            f"slipway:workloads.web{suffix}",
+            "is how an object of web is called; rename one of the two",
+        )
+        for suffix in ("-canary", "-blue", "-green", "-preview", "-releases")
+    ),
     _stack(
         "environment-without-name",
         "slipway:environment: {namespace: staging}\nslipway:workloads: {}",
@@ -127,10 +136,175 @@ WRONG = [
     _workload("image-with-a-blank", "image: my app", ".image", 'got "my app"; must be an image like'),
     _workload("image-in-capitals", "image: example.com/App:1", ".image", 'got "example.com/App:1"; must be an image'),
     _workload("image-short-digest", "image: app@sha256:abc", ".image", 'got "app@sha256:abc"; must be an image'),
-    _workload("blue-green", "strategy: blueGreen", ".strategy", 'got "blueGreen"; blueGreen is not in this version'),
-    _workload("canary", "strategy: {canary: {steps: []}}", ".strategy", "got a mapping; canary is not in this"),
-    _workload("unknown-strategy", "strategy: recreate", ".strategy", 'got "recreate"; must be rolling'),
+    # strategies
+    _workload(
+        "unknown-strategy",
+        "strategy: recreate",
+        ".strategy",
+        'got "recreate"; must be rolling, blueGreen or canary, or one of them with its settings: {canary: {steps: [',
+    ),
+    _workload(
+        "unknown-strategy-with-settings",
+        "strategy: {recreate: {}}",
+        ".strategy.recreate",
+        "is not a setting; there are rolling, blueGreen, canary, checkRollback",
+    ),
+    _workload("strategy-misspelt", "strategy: {bluegreen: {}}", ".strategy.bluegreen", "is not a setting; did you m"),
+    _workload("strategy-null", "strategy: null", ".strategy", "got null; must be rolling, blueGreen or canary, or"),
+    _workload(
+        "two-strategies",
+        "strategy: {blueGreen: {}, canary: {checks: []}}",
+        ".strategy",
+        "must be one strategy, not blueGreen and canary",
+    ),
+    _workload(
+        "two-strategies-with-nothing-below",
+        "strategy:\n  rolling:\n  canary:",
+        ".strategy",
+        "must be one strategy, not rolling and canary",
+    ),
     _workload("no-surge", "strategy: {rolling: {maxSurge: 0}}", ".strategy.rolling.maxSurge", "got 0; must be a whole"),
+    _workload("kept-always", "strategy: {blueGreen: {keep: always}}", ".strategy.blueGreen.keep", 'got "always"; must'),
+    _workload(
+        "window-too-long",
+        "strategy: {blueGreen: {rollbackWindow: 31d}}",
+        ".strategy.blueGreen.rollbackWindow",
+        'got "31d"; must be a duration like "300s", "10m", "12h" or "90d" from 0s to 30d',
+    ),
+    _workload("no-steps", "strategy: {canary: {steps: []}}", ".strategy.canary.steps", "got a list; must not be empty"),
+    _workload(
+        "too-many-steps",
+        f"strategy: {{canary: {{steps: [{', '.join(['{weight: 1}'] * 21)}]}}}}",
+        ".strategy.canary.steps",
+        "got a list; must not have more than 20",
+    ),
+    _workload(
+        "step-of-nothing",
+        "strategy: {canary: {steps: [{weight: 10}, {pause: 5m}]}}",
+        ".strategy.canary.steps[1]",
+        "must have either weight (percent of the replicas) or replicas (pods)",
+    ),
+    _workload(
+        "step-of-both",
+        "strategy: {canary: {steps: [{weight: 10, replicas: 1}]}}",
+        ".strategy.canary.steps[0]",
+        "must have either weight (percent of the replicas) or replicas (pods)",
+    ),
+    _workload(
+        "step-beyond-all",
+        "strategy: {canary: {steps: [{weight: 101}]}}",
+        ".strategy.canary.steps[0].weight",
+        "got 101; must be a whole number from 1 to 100",
+    ),
+    _workload(
+        "step-as-argo-writes-it",
+        "strategy: {canary: {steps: [{setWeight: 20}]}}",
+        ".strategy.canary.steps[0].setWeight",
+        "is not a setting; did you mean weight?",
+    ),
+    _workload(
+        "canary-without-room",
+        "strategy: {canary: {maxSurge: 1, checks: []}}",
+        ".strategy.canary.maxSurge",
+        "got 1; must be a whole number of 2 or more",
+    ),
+    _workload(
+        "canary-without-prometheus",
+        "strategy: canary",
+        ".strategy.canary",
+        "checks the error rate by Prometheus: set slipway:environment.prometheus to where the job reaches it, or give",
+    ),
+    # which checks run when
+    _workload(
+        "check-that-is-not-there",
+        "checks: {smoke: {command: [./smoke-test.sh]}}\nstrategy: {rolling: {checks: [smoke, load]}}",
+        ".strategy.rolling.checks[1]",
+        'got "load"; must name a check of the workload; there are smoke',
+    ),
+    _workload(
+        "check-where-there-are-none",
+        "strategy: {blueGreen: {postPromotion: [smoke]}}",
+        ".strategy.blueGreen.postPromotion[0]",
+        'got "smoke"; must name a check of the workload; there are none',
+    ),
+    _workload(
+        "check-twice",
+        "checks: {smoke: {command: [a]}}\nstrategy: {canary: {checks: [smoke, smoke]}}",
+        ".strategy.canary.checks",
+        "got a list; must not name anything twice: smoke",
+    ),
+    _workload(
+        "check-left-out",
+        "checks: {smoke: {command: [a]}, load: {command: [a]}}\nstrategy: {rolling: {checks: [smoke]}}",
+        ".strategy.rolling",
+        "leaves out the check load: add it to checks, or remove it",
+    ),
+    _workload(
+        "check-left-out-of-both-lists",
+        "checks: {smoke: {command: [a]}}\nstrategy: {blueGreen: {prePromotion: []}}",
+        ".strategy.blueGreen",
+        "leaves out the check smoke: add it to prePromotion or postPromotion, or remove it",
+    ),
+    # checks
+    _workload("checks-are-a-list", "checks: [smoke]", ".checks", "got a list; must be a mapping"),
+    _workload("check-name", "checks: {Smoke: {command: [a]}}", ".checks", 'the key "Smoke" must be a check\'s name'),
+    _workload(
+        "check-of-nothing", "checks: {a: {}}", ".checks.a", "got a mapping; must have exactly one of http, prometheus,"
+    ),
+    _workload(
+        "check-of-two-kinds",
+        "checks: {a: {http: {path: /}, command: [a]}}",
+        ".checks.a",
+        "got a mapping; must have exactly one of http, prometheus, command and job",
+    ),
+    _workload("check-misspelt", "checks: {a: {htpp: {path: /}}}", ".checks.a.htpp", "is not a setting; did you mean h"),
+    _workload(
+        "check-that-can-not-fail",
+        "checks: {a: {command: [a], count: 3, failureLimit: 3}}",
+        ".checks.a.failureLimit",
+        "got 3; must be below count (3), else the check could not fail",
+    ),
+    _workload(
+        "http-with-a-login",
+        'checks: {a: {http: {url: "https://user:planted-secret@example.com"}}}',
+        ".checks.a.http.url",
+        "must be an http:// or https:// URL without a login",
+    ),
+    _workload(
+        "http-header-with-a-secret",
+        "checks: {a: {http: {url: https://example.com, headers: {authorization: planted-secret}}}}",
+        ".checks.a.http.headers.authorization",
+        "is a secret in plain text; use tokenFromEnv",
+    ),
+    _workload(
+        "body-empty", 'checks: {a: {http: {path: /, body: ""}}}', ".checks.a.http.body", 'got ""; must not be em'
+    ),
+    _workload(
+        "prometheus-without-a-limit",
+        "checks: {a: {prometheus: {query: up}}}",
+        ".checks.a.prometheus",
+        "must have min, max or both",
+    ),
+    _workload(
+        "prometheus-without-address",
+        "checks: {a: {prometheus: {preset: latency-p95}}}",
+        ".checks.a.prometheus",
+        "has no address: set slipway:environment.prometheus to where the job reaches it",
+    ),
+    _stack(
+        "prometheus-with-a-login",
+        "slipway:environment: {name: a, prometheus: 'http://user:planted-secret@prometheus'}\nslipway:workloads: {}",
+        "slipway:environment.prometheus",
+        'must be a URL like "http://prometheus.monitoring:9090", without a login or a query',
+    ),
+    _workload("check-command-is-text", "checks: {a: {command: ./a}}", ".checks.a.command", 'got "./a"; must be a list'),
+    _workload(
+        "job-without-an-end",
+        "checks: {a: {job: {}}}",
+        ".checks.a.job",
+        "got a mapping; must have command, args or image: the release's own entry point would never end",
+    ),
+    # the rest of a workload
     _workload(
         "duration-unit", "progressDeadline: 5 minutes", ".progressDeadline", 'got "5 minutes"; must be a duration'
     ),
@@ -286,7 +460,7 @@ WRONG = [
     # the run
     _run(
         "unknown-action",
-        'SLIPWAY_ACTION: got "promot"; must be one of deploy, promote, abort, rollback',
+        'SLIPWAY_ACTION: got "promot"; must be one of deploy, promote, abort, rollback, settle',
         SLIPWAY_ACTION="promot",
     ),
     _run("image-of-the-run", 'SLIPWAY_IMAGE: got "my app"; must be an image like', SLIPWAY_IMAGE="my app"),

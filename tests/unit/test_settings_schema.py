@@ -7,6 +7,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
+from settings import Stack
 from settings.schema import schema
 from tests.wrong_configurations import WRONG, Wrong
 
@@ -15,10 +16,22 @@ CHECKED_IN = ROOT / "settings" / "slipway.schema.json"
 STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
 BEYOND_A_SCHEMA = {
     "annotation-of-pulumi",
+    "autoscaler-upside-down",
+    "canary-without-prometheus",
+    "check-left-out",
+    "check-left-out-of-both-lists",
+    "check-of-nothing",
+    "check-of-two-kinds",
+    "check-that-can-not-fail",
+    "check-that-is-not-there",
+    "check-twice",
+    "check-where-there-are-none",
     "duration-too-long",
     "env-and-secret-env",
     "grace-shorter-than-pre-stop",
-    "autoscaler-upside-down",
+    "http-header-with-a-secret",
+    "http-with-a-login",
+    "job-without-an-end",
     "label-that-is-ours",
     "limits-below-requests",
     "memory-in-bytes",
@@ -30,11 +43,24 @@ BEYOND_A_SCHEMA = {
     "one-variable-twice-in-a-scope",
     "pod-above-the-quota",
     "pre-stop-longer-than-the-default-grace",
+    "prometheus-with-a-login",
+    "prometheus-without-a-limit",
+    "prometheus-without-address",
     "renewal-after-expiry",
     "replicas-and-autoscaler",
+    "step-of-both",
+    "step-of-nothing",
     "token-too-long",
     "token-too-short",
+    "two-strategies",
+    "two-strategies-with-nothing-below",
     "variable-that-is-ours",
+    "window-too-long",
+    "workload-called-as-the-blue-of-another",
+    "workload-called-as-the-canary-of-another",
+    "workload-called-as-the-green-of-another",
+    "workload-called-as-the-preview-of-another",
+    "workload-called-as-the-releases-of-another",
     "writable-twice",
 }
 """Rules that hold between settings, or count: the program has them, an editor does not."""
@@ -59,6 +85,23 @@ def test_a_stack_file_of_the_repository_follows_the_schema_and_names_it(path: Pa
     text = path.read_text()
     assert text.startswith("# yaml-language-server: $schema=settings/slipway.schema.json\n")
     assert told(yaml.safe_load(text)["config"]) == []
+
+
+RIGHT = [
+    "rolling",
+    "blueGreen",
+    "{canary: {steps: [{weight: 10, pause: 5m}, {replicas: 2}]}}",
+    "{rolling: }",
+    "{canary: }",
+    "{checkRollback: true}",
+]
+
+
+@pytest.mark.parametrize("strategy", RIGHT)
+def test_an_editor_takes_a_strategy_in_every_way_that_the_program_does(strategy: str) -> None:
+    workload = yaml.safe_load(f"strategy: {strategy}\nchecks: {{smoke: {{command: [./smoke-test.sh], timeout: 1m}}}}")
+    assert "web" in Stack.model_validate({"environment": {"name": "a"}, "workloads": {"web": workload}}).workloads
+    assert told({"slipway:environment": {"name": "a"}, "slipway:workloads": {"web": workload}}) == []
 
 
 @pytest.mark.parametrize("wrong", [wrong for wrong in WRONG if not wrong.environ], ids=lambda wrong: wrong.id)
