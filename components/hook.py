@@ -5,22 +5,32 @@ from collections.abc import Callable
 
 import pulumi
 
+from release.interrupt import Interrupt
 
-def hook(name: str, work: Callable[[], object]) -> pulumi.ResourceHook:
+
+def hook(name: str, work: Callable[[Interrupt], object]) -> pulumi.ResourceHook:
     """A resource hook that runs `work` in a thread of its own; what it raises fails the operation.
+
+    Where the engine ends before the hook (killed, cancelled), its call is cancelled, and the thread is told by the
+    interrupt that it gets: else it would go on for the length of a canary's pause, beside the next run.
 
     The SDK hands on the text of the exception, and the engine takes an empty one for success: so it never is empty.
     """
 
-    def told() -> None:
+    def told(interrupt: Interrupt) -> None:
         try:
-            work()
+            work(interrupt)
         except Exception as error:
             if not str(error):
                 raise RuntimeError(repr(error)) from error
             raise
 
     async def run(_: pulumi.ResourceHookArgs) -> None:
-        await asyncio.to_thread(told)
+        interrupt = Interrupt()
+        try:
+            await asyncio.to_thread(told, interrupt)
+        except asyncio.CancelledError:
+            interrupt.set()
+            raise
 
     return pulumi.ResourceHook(name, run)

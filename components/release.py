@@ -19,6 +19,7 @@ from components.remade import remade
 from components.strategies import BlueGreen, Canary
 from release import ledger, manifests
 from release.conduct import SCALER, Conductor
+from release.interrupt import Interrupt
 from release.manifests import PREVIEW
 from release.model import Manifest, Phase, Pool, TrackName
 from release.plan import LEDGER, SERVICE, TrackPlan
@@ -157,9 +158,9 @@ class Release(pulumi.ComponentResource):
         live = self._prepared.world.live(kind, suffix)
         gate = self._prepared.plan.gates.get(where)
         wanted = declared(dict(manifest), live, always=gate is not None)
-        gates = [hook(f"{name}-gate", lambda: self._conductor.passes(gate))] if gate else []
+        gates = [hook(f"{name}-gate", lambda interrupt: self._conductor.passes(gate, interrupt))] if gate else []
         made_again = remade(name, self._args.client, kind, wanted, live)
-        hooks = pulumi.ResourceHookBinding(before_create=[*gates], before_update=[*first, *gates, *made_again])
+        hooks = pulumi.ResourceHookBinding(before_create=[*first, *gates], before_update=[*first, *gates, *made_again])
         opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after], hooks=hooks)
         return resource(name, **wanted, opts=opts)
 
@@ -192,7 +193,7 @@ def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.Res
         return []
     own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
 
-    def hold() -> None:
+    def hold(_: Interrupt) -> None:
         args.client.patch(
             Deployment,
             subject.name + track.suffix,

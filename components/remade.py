@@ -7,6 +7,7 @@ import pulumi
 from lightkube import Client
 
 from components.hook import hook
+from release.interrupt import Interrupt
 from release.manifests import MANAGER
 from release.observe import KINDS
 
@@ -25,7 +26,7 @@ def remade(
     resource = KINDS[kind]
     whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
 
-    def make() -> None:
+    def make(_: Interrupt) -> None:
         client.apply(resource.from_dict(whole), field_manager=MANAGER, force=True)
 
     return [hook(f"{name}-{kind}-made-again".lower(), make)]

@@ -16,6 +16,7 @@ from lightkube.types import PatchType
 from errors import UserError
 from release import checks, manifests, rollout
 from release.checks.model import Status, Target, Verdict
+from release.interrupt import Interrupt, InterruptibleClock
 from release.ledger import Book
 from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
 from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
@@ -63,11 +64,14 @@ class Conductor:
     """Called where a gate has ended, whichever way."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     measure: Callable[..., tuple[Verdict, ...]] = checks.run
+    interrupt: Interrupt = field(default_factory=Interrupt)
 
-    def passes(self, gate: Gate) -> None:
+    def passes(self, gate: Gate, interrupt: Interrupt) -> None:
         """Does the gate's steps; where one fails, takes the release back, writes that down, and raises."""
+        self.interrupt = interrupt
         try:
             for step in gate.steps:
+                interrupt.check()
                 self._do(step)
         except ReleaseFailed as failure:
             self._take_back(gate, failure)
@@ -173,6 +177,7 @@ class Conductor:
             release=step.release,
             deadline=self.subject.workload.progress_deadline,
             tell=lambda line: self._say(Phase.PROGRESSING, line),
+            sleep=self.interrupt.sleep,
         )
         self._note(f"{step.track} ready")
 
@@ -191,23 +196,15 @@ class Conductor:
                     f"of {step.track} after {self.subject.workload.progress_deadline} s: "
                     f"{len(found)} endpoints for {len(wanted)} ready pods"
                 )
-            time.sleep(POLL_SECONDS)
+            self.interrupt.sleep(POLL_SECONDS)
 
     def _point(self, pool: Pool) -> None:
         if not any(self._pods(HOME[pool]).values()):
             self._say(Phase.DEGRADED, f"{HOME[pool]} has no ready pod to switch back to")
             return
-        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
-        patiently(
-            lambda: self.client.patch(
-                Service,
-                self.subject.name,
-                body,
-                namespace=self.subject.namespace,
-                patch_type=PatchType.MERGE,
-                field_manager=MANAGER,
-            )
-        )
+        manifest = manifests.service(self.subject, pool)  # whole: it may have been deleted by hand
+        body: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
+        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
         self._note(f"back to {pool}")
         self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
 
@@ -262,6 +259,7 @@ class Conductor:
             seconds=step.seconds,
             prometheus=self.subject.environment.prometheus,
             tell=lambda line: self._say(Phase.PROGRESSING, line),
+            clock=InterruptibleClock(self.interrupt),
         )
         for verdict in verdicts:
             values = tuple((m.at, m.value, str(m.status)) for m in verdict.measurements[-VALUES:])

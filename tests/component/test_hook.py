@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from components.hook import hook
+from release.interrupt import Interrupted
 
 
 @pytest.fixture
@@ -22,13 +23,13 @@ def run(record):
 
 def test_it_runs_beside_the_engines_own_loop(run):
     seen = []
-    run(lambda: seen.append(threading.current_thread()))
+    run(lambda _: seen.append(threading.current_thread()))
     assert seen
     assert seen[0] is not threading.main_thread()
 
 
 def test_what_is_raised_goes_on_as_it_is(run):
-    def fail():
+    def fail(_):
         raise ValueError("why")
 
     with pytest.raises(ValueError, match=r"^why$"):
@@ -36,8 +37,32 @@ def test_what_is_raised_goes_on_as_it_is(run):
 
 
 def test_an_exception_without_a_text_gets_one(run):
-    def fail():
+    def fail(_):
         raise AssertionError
 
     with pytest.raises(RuntimeError, match="AssertionError"):
         run(fail)
+
+
+def test_where_the_engine_ends_first_the_work_is_told(record):
+    made, began, ended = [], threading.Event(), threading.Event()
+
+    def work(interrupt):
+        began.set()
+        try:
+            interrupt.sleep(30)
+        except Interrupted:
+            ended.set()
+            raise
+
+    record(lambda: made.append(hook("gate", work)))
+
+    async def cancelled():
+        task = asyncio.create_task(made[0].callback(None))
+        await asyncio.to_thread(began.wait, 5)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(cancelled())
+    assert ended.wait(5)

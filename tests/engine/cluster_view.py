@@ -4,10 +4,10 @@ from typing import Any
 
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import ConfigMap, Pod
+from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 
 from release import ledger
-from release.model import RELEASE_LABEL, Record
+from release.model import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Record
 
 
 def deployment(admin: Client, namespace: str, name: str = "myapp") -> dict[str, Any]:
@@ -31,7 +31,27 @@ def records(admin: Client, namespace: str, name: str = "myapp") -> tuple[Record,
     return ledger.decode(admin.get(ConfigMap, ledger.name(name), namespace=namespace).data)
 
 
-def pods(admin: Client, namespace: str, name: str = "myapp") -> set[str]:
-    """Uids of the workload's pods that aren't on their way out."""
-    found = admin.list(Pod, namespace=namespace, labels={"app.kubernetes.io/instance": name})
+def pool(admin: Client, namespace: str, name: str = "myapp") -> str | None:
+    """Where a Service points."""
+    found = admin.get(Service, name, namespace=namespace).to_dict()
+    return found["spec"]["selector"].get(POOL_LABEL)
+
+
+def outcomes(admin: Client, namespace: str, name: str = "myapp") -> list[str]:
+    """The outcomes on the ledger, oldest first."""
+    return [str(record.outcome) for record in records(admin, namespace, name)]
+
+
+def sizes(admin: Client, namespace: str, name: str = "myapp") -> dict[str, int]:
+    """Wanted pods by track."""
+    found = admin.list(Deployment, namespace=namespace, labels={"app.kubernetes.io/instance": name})
+    return {
+        d["metadata"]["labels"][TRACK_LABEL]: d["spec"].get("replicas", 1) for d in (one.to_dict() for one in found)
+    }
+
+
+def pods(admin: Client, namespace: str, name: str = "myapp", track: str | None = None) -> set[str]:
+    """Uids of the workload's pods, on one track only where one is named, that aren't on their way out."""
+    labels = {"app.kubernetes.io/instance": name, **({TRACK_LABEL: track} if track else {})}
+    found = admin.list(Pod, namespace=namespace, labels=labels)
     return {p.metadata.uid for p in found if p.metadata and p.metadata.uid and not p.metadata.deletionTimestamp}

@@ -64,7 +64,8 @@ class Images:
 
 @pytest.fixture(scope="session")
 def images(registry: str) -> Images:
-    """v1, v2 and v3 are good; `crash` exits at once, `bad` answers 500 to everything, `never` is never ready."""
+    """v1, v2 and v3 are good; `crash` exits at once, `bad` answers 500 to everything, `never` is never ready,
+    `slow` only after 4 s."""
     repository = f"{registry}/engine/app"
     built = {
         "v1": sample.build("v1", "blue"),
@@ -73,6 +74,7 @@ def images(registry: str) -> Images:
         "crash": sample.build("crash", "black", crash=True),
         "bad": sample.build("bad", "red", fail_share=1.0),
         "never": sample.build("never", "grey", start_delay=3600),
+        "slow": sample.build("slow", "pink", start_delay=4),
     }
     return Images(repository, {version: sample.push(image, repository) for version, image in built.items()})
 

@@ -84,7 +84,7 @@ class Running:
     """A run that goes on while the test does something else; it has a session of its own, so that its tree is known."""
 
     def __init__(self, command: Sequence[str], project: "Project", environ: Mapping[str, str], log: Path) -> None:
-        self.command, self._log, self._began = tuple(command), log, time.monotonic()
+        self.command, self.log, self._began = tuple(command), log, time.monotonic()
         self._out, self._err = log.with_suffix(".out"), log.with_suffix(".err")
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
@@ -121,7 +121,7 @@ class Running:
             self._out.read_text(),
             self._err.read_text(),
             seconds,
-            self._log,
+            self.log,
         )
 
     def kill(self, *, engine_only: bool = False) -> Outcome:

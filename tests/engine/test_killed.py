@@ -1,0 +1,54 @@
+"""`kill -9` at any event of a release: one more run finishes it, and no request is lost."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.engine.cluster_view import records
+from tests.engine.harness import Running, stack
+from tests.engine.strategies import NAMES, served, under
+
+POINTS = 24 if os.environ.get("SLIPWAY_SOAK") else 3
+DRAINED = 4.0
+
+
+def seen(log: Path) -> int:
+    """The engine's events so far."""
+    return log.read_bytes().count(b"\n") if log.exists() else 0
+
+
+def killed_after(events: int, running: Running, *, engine_only: bool) -> None:
+    """Kills the run once it has come so far; one that is quicker than that has ended by itself."""
+    while not running.ended and seen(running.log) < events:
+        time.sleep(0.005)
+    running.kill(engine_only=engine_only)
+
+
+@pytest.mark.parametrize("strategy", NAMES)
+def test_killed_at_any_event_one_run_finishes_the_release_and_no_request_is_lost(
+    strategy, project, namespace, images, admin, load
+):
+    steps = {"steps": [{"replicas": 1, "pause": "1s"}]} if strategy == "canary" else {}
+    project.configure(stack(namespace, myapp=under(strategy, **steps)))
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    whole = len(project.up(SLIPWAY_IMAGE=images.v2).expect().events)
+    unfinished = 0
+    with load("myapp") as run:
+        for point in range(POINTS):
+            version = ("v1", "v2")[point % 2]
+            at = round(whole * (point + 0.5) / POINTS)
+            started = project.up_async(SLIPWAY_IMAGE=getattr(images, version))
+            killed_after(at, started, engine_only=point % 4 > 1)
+            project.cancel()
+            healthy = [r for r in records(admin, namespace) if r.outcome == "Healthy"]
+            unfinished += healthy[-1].release.image != images.digest(version)
+            project.up(SLIPWAY_IMAGE=getattr(images, version)).expect()
+            assert served(admin, namespace)[0] == images.digest(version), f"killed after event {at} of {whole}"
+            last = records(admin, namespace)[-1]
+            assert (last.outcome, last.release.image) == ("Healthy", images.digest(version))
+        time.sleep(DRAINED)
+    assert run.result.failed == 0, run.result.failures
+    assert unfinished >= POINTS // 2, "most kills must have hit an unfinished release"
+    assert set(project.up().expect().changes) == {"same"}
