@@ -17,7 +17,7 @@ from lightkube.types import PatchType
 from components.hook import hook
 from components.remade import remade
 from components.strategies import BlueGreen, Canary
-from release import ledger, manifests
+from release import ledger, manifests, report
 from release.conduct import SCALER, Conductor
 from release.interrupt import Interrupt
 from release.manifests import PREVIEW
@@ -96,8 +96,19 @@ class Release(pulumi.ComponentResource):
             strategy=prepared.rules.strategy,
             book=book,
             tell=lambda line: pulumi.log.info(line, self),
+            report=self._reported,
             provenance=prepared.provenance,
         )
+
+    def _reported(self, book: ledger.Book) -> None:
+        """Draws the release, where this run has moved one; a picture is not worth a failure."""
+        subject = self._prepared.subject
+        if pulumi.runtime.is_dry_run() or book.records == self._prepared.world.observed.ledger:
+            return
+        try:
+            report.write(report.directory(), subject.environment.name, subject.name, book.records)
+        except Exception as error:  # whatever it is: the release itself goes on
+            pulumi.log.warn(f"{subject.name}: no report in {report.directory()}: {error or type(error).__name__}", self)
 
     def _told(self) -> dict[str, str]:
         """The ledger's annotations: which release is live after this run, and which one waits."""

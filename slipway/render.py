@@ -12,6 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from release.report.words import day_and_time, digest, lasting
 from slipway.view import ReleaseView, TrackView, WorkloadView
 
 STYLES = {"Healthy": "bold green", "Progressing": "bold cyan", "Paused": "bold yellow", "Degraded": "bold red"}
@@ -73,21 +74,19 @@ def _facts(view: WorkloadView) -> Mapping[str, str]:
     if view.live:
         facts["live"] = _version(view.live.release, view.live.image, view.live.commit)
         if view.live.since:
-            facts["since"] = f"{_when(view.live.since)} UTC"
+            facts["since"] = f"{day_and_time(_text(view.live.since))} UTC"
     if view.under_way:
-        under_way = view.under_way
-        facts["under way"] = (
-            f"{_version(under_way.release, under_way.image, under_way.commit)}, begun {_when(under_way.started)} UTC"
-        )
+        new = view.under_way
+        begun = day_and_time(_text(new.started))
+        facts["under way"] = f"{_version(new.release, new.image, new.commit)}, begun {begun} UTC"
     if view.canary:
         of = f" of {view.canary.steps}" if view.canary.steps else ""
         facts["canary"] = f"step {view.canary.step}{of}, {view.canary.weight:g} % of the pods"
     if view.window and view.window.seconds is None:
         facts["window"] = "a rollback is a switch until the next release"
     elif view.window and view.window.seconds:
-        facts["window"] = (
-            f"a rollback is a switch for {lasting(view.window.seconds)} more, until {_when(view.window.kept_until)} UTC"
-        )
+        until = day_and_time(_text(view.window.kept_until))
+        facts["window"] = f"a rollback is a switch for {lasting(view.window.seconds)} more, until {until} UTC"
     elif view.window:
         facts["window"] = "over; the next run retires the old track"
     return facts
@@ -102,7 +101,7 @@ def _tracks(tracks: Sequence[TrackView]) -> Table:
         table.add_row(
             track.track,
             _text(track.release or "?"),
-            digest(track.image),
+            digest(_text(track.image)),
             Text(pods, "" if track.available >= track.wanted else "red"),
             "" if track.share is None else f"{track.share:g} %",
             Text("users", "bold green") if track.serves else "preview" if track.preview else "",
@@ -114,9 +113,9 @@ def _history(history: Sequence[ReleaseView]) -> Table:
     table = _table("when (UTC)", "release", "commit", "outcome", "took", "why")
     for release in history:
         table.add_row(
-            _when(release.started),
+            day_and_time(_text(release.started)),
             _text(release.release),
-            _text(release.commit[:8]) or digest(release.image),
+            _text(release.commit[:8]) or digest(_text(release.image)),
             Text(release.outcome, STYLES.get(release.outcome, "")),
             lasting(release.seconds),
             Text(_text(release.message)),
@@ -132,29 +131,7 @@ def _table(*columns: str) -> Table:
 
 
 def _version(release: str | None, image: str, commit: str) -> str:
-    return f"{release or '?'}  image {digest(image)}" + (f"  commit {commit[:8]}" if commit else "")
-
-
-def digest(image: str) -> str:
-    """What tells an image from others in few letters: the start of its digest, else its tag."""
-    _, at, found = _text(image).partition("@")
-    return found.partition(":")[2][:8] if at else _text(image).rpartition("/")[2][-20:]
-
-
-def lasting(seconds: float) -> str:
-    """How long, in the two largest units: "1 h 5 min", "4.2 s"."""
-    if seconds < 60:
-        return f"{seconds:.3g} s"
-    minutes, rest = divmod(int(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    units = [(days, "d"), (hours, "h"), (minutes, "min"), (rest, "s")]
-    first = next(i for i, (count, _) in enumerate(units) if count)
-    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2] if count)
-
-
-def _when(stamp: str) -> str:
-    return _text(stamp)[5:16].replace("T", " ")
+    return f"{release or '?'}  image {digest(_text(image))}" + (f"  commit {commit[:8]}" if commit else "")
 
 
 def _text(text: str) -> str:

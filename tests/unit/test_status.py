@@ -248,19 +248,3 @@ def test_machines_get_the_same_in_camel_case():
     assert only["window"] == {"keptUntil": "forever", "seconds": None}
     assert only["live"]["release"] == V2.id
     assert [track["track"] for track in only["tracks"]] == ["blue", "green"]
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(4.24, "4.24 s"), (59.9, "59.9 s"), (60, "1 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h"), (86400, "1 d")],
-)
-def test_how_long_is_told_in_two_units(seconds, text):
-    assert render.lasting(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("image", "short"),
-    [("r/app@sha256:" + "ab" * 32, "abababab"), ("registry:5000/group/app:v1.2", "app:v1.2"), ("app", "app")],
-)
-def test_an_image_is_told_by_the_start_of_its_digest_or_by_its_tag(image, short):
-    assert render.digest(image) == short
