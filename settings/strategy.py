@@ -109,9 +109,9 @@ class Strategy(Model):
         if self.blue_green:
             lists = {"prePromotion": self.blue_green.pre_promotion, "postPromotion": self.blue_green.post_promotion}
             return "blueGreen", lists
-        return (
-            ("canary", {"checks": self.canary.checks}) if self.canary else ("rolling", {"checks": self.rolling.checks})
-        )
+        if self.canary:
+            return "canary", {"checks": self.canary.checks}
+        return "rolling", {"checks": self.rolling.checks}
 
 
 def named_or_whole(value: object) -> object:
