@@ -1,7 +1,7 @@
 """Decides every strategy: a pure function from what is observed and wanted to what this run does."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from release.aim import Aim, aim
@@ -102,7 +102,7 @@ def plan(workload: str, observed: Observed, desired: Release, action: Action, ru
     | rolling          | blue or green serves                                | aside    | stable        | Healthy |
     | rolling          | otherwise                                           | in place | stable        | Healthy |
     | canary           | blue or green serves                                | aside    | stable        | Healthy |
-    | canary           | nothing is Healthy, a rollback, or stable has it    | in place | stable        | Healthy |
+    | canary           | nothing is Healthy, a rollback, or stable has it or no pods | in place | stable | Healthy |
     | canary           | otherwise, and a step left waits to be promoted     | steps    | canary        | Paused  |
     | canary           | otherwise                                           | steps    | canary, stable | Healthy |
     | blueGreen        | the track with the release serves                   | in place | where it is   | Healthy |
@@ -152,20 +152,23 @@ class _Case:
     # What the table asks
 
     def _way(self) -> Way:
-        pool = self.seen.pool
         paused = self.resumes and self.flying is not None and self.flying.outcome is Phase.PAUSED
         if self.aim.holds or (paused and not self.aim.promotes and self._in_its_place()):
             return Way.HOLD
         if self.rules.strategy is Strategy.BLUE_GREEN:
-            here = self.home is self.target and pool is self.target.pool
+            here = self.home is self.target and self.seen.pool is self.target.pool
             return self._held_or(Way.IN_PLACE) if here else Way.ASIDE
-        if self.home in COLOURS or pool in (Pool.BLUE, Pool.GREEN):
+        if self.home in COLOURS:
             return Way.ASIDE
-        skips = self.aim.rolls_back or not self.committed or STABLE not in self.seen.tracks or self._carries(STABLE)
+        stable = self.seen.tracks.get(STABLE)
+        skips = self.aim.rolls_back or not self.committed or not (stable and stable.wanted) or self._carries(STABLE)
         return Way.STEPS if self.rules.strategy is Strategy.CANARY and not skips else self._held_or(Way.IN_PLACE)
 
     def _held_or(self, way: Way) -> Way:
-        return Way.HOLD if self.proven and self.seen.tracks[self.target].complete and self.seen.pool else way
+        if not (self.proven and self.seen.pool and self.seen.tracks[self.target].complete):
+            return way
+        asleep = self.rules.replicas is None and not self.seen.tracks[self.target].wanted  # no autoscaler leaves 0
+        return way if asleep else Way.HOLD
 
     def _in_its_place(self) -> bool:
         """A Paused release is where this strategy would have it; another strategy begins anew with it."""
@@ -217,7 +220,9 @@ class _Case:
         whole = self._whole()
         begin = self._begin(self.target)
         checks = self._checks(self.rules.after, self.target)
-        steps: list[Step] = [*self._sized(self.target, whole), Ready(self.target, self.id)]
+        live = self.seen.tracks.get(self.target)  # one with pods has the number that the autoscaler gave it
+        steps: list[Step] = [] if live and live.wanted else self._sized(self.target, whole)
+        steps.append(Ready(self.target, self.id))
         if self.rules.strategy is Strategy.BLUE_GREEN:
             steps.append(Reached(self.target))
         steps += [*checks, *self._healthy()]
@@ -288,28 +293,31 @@ class _Case:
         back: tuple[Step, ...] = () if self.proven else (Scale(target, 0),)
         to_prove = blue_green and not self.proven and (self.passed == 0 or self.aim.rolls_back)
         pauses = to_prove and not (self.rules.auto_promote or self.aim.rolls_back or self.aim.promotes)
-        pauses = pauses and home is not None and self.committed is not None  # a first release has nobody to wait for
+        served = home in self.seen.tracks and self.seen.tracks[home].wanted > 0  # else there is nothing to wait beside
+        pauses = pauses and served and self.committed is not None
 
         begin = self._begin(target)
         if begin and target in self.seen.tracks and not self._carries(target):
             begin.append(Scale(target, 0))  # else two releases would stand beside the live one
-        if home and home is not target and self.seen.pool not in (None, home.pool):
-            begin.insert(0, Point(home.pool))  # it points to pods that aren't there, while others are
+        if home and begin and not pauses and self.seen.pool is not home.pool:
+            begin.insert(0, Point(home.pool))  # somebody moved users away: they don't wait for the release
         if self.aim.promotes:
             begin.append(Mark(self.passed))
         shown: list[Step] = [Ready(target, self.id), *([Reached(target, preview=True)] if blue_green else [])]
         proof = self._checks(self.rules.before, target) if to_prove else []
-        few = min(self.rules.preview_replicas or whole, whole) if proof or pauses else whole
+        full_already = self._carries(target) and self.seen.tracks[target].wanted >= whole
+        few = min(self.rules.preview_replicas or whole, whole) if (proof or pauses) and not full_already else whole
         if proof and not pauses:  # what must wait for a person is not passed before that is written down
             proof.append(Mark(1))
-        ready = [*self._sized(target, few if pauses else whole), *shown, *proof]
+        full = self._sized(target, few if pauses else whole)
+        ready = [*full, *shown, *proof]
         if few < whole:
             begin += [*self._applied(target, few), *shown, *proof]
-            ready = [*self._sized(target, few if pauses else whole), *shown]
+            ready = [*full, *shown]
         gates: dict[str, Gate] = {target: Gate(tuple(begin), back, recorded)} if begin else {}
         declared = self._track(target, self.release, few if pauses else whole)
         if pauses:
-            assert home is not None  # noqa: S101  `pauses` says so
+            assert home is not None  # noqa: S101  `served` says so
             said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
             gates[LEDGER] = Gate((*ready, Finish(Phase.PAUSED, said, 1)), back, recorded)
             first, pool, phase = [self._track(home), declared], home.pool, Phase.PAUSED
@@ -359,9 +367,8 @@ class _Case:
         return live.wanted if live and live.wanted else self.rules.least
 
     def _sized(self, track: TrackName, pods: int) -> list[Step]:
-        """Scales what is not declared."""
-        live = self.seen.tracks.get(track)
-        return [] if self.rules.replicas is not None or (live and live.wanted == pods) else [Scale(track, pods)]
+        """Scales what is not declared, whatever it was: a step before may have scaled it, too."""
+        return [] if self.rules.replicas is not None else [Scale(track, pods)]
 
     def _applied(self, track: TrackName, pods: int) -> list[Step]:
         """Gives a track the release with fewer pods than will be declared."""
@@ -399,12 +406,7 @@ class _Case:
                 steps.append(Remove(track))
                 continue
             held = self._as_it_is(track)
-            if self._warm(track):
-                left.append(held)
-                continue
-            if held.replicas is None and self.seen.tracks[track].wanted:
-                steps.append(Scale(track, 0))
-            left.append(TrackPlan(track, held.template, held.release, None if held.replicas is None else 0))
+            left.append(held if self._warm(track) else replace(held, replicas=0))  # no autoscaler wakes it up
         return left
 
     def _warm(self, track: TrackName) -> bool:
