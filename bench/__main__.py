@@ -1,4 +1,4 @@
-"""One rolling release of three replicas, and a run with nothing to do, against the others; rounds alternate."""
+"""Releases, rollbacks and runs with nothing to do, against kubectl, Helm and a bare program; the arms take turns."""
 
 import argparse
 import json
@@ -7,25 +7,37 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import yaml
 from lightkube import ApiError, Client
 from lightkube.models.meta_v1 import ObjectMeta
-from lightkube.resources.core_v1 import Namespace, Secret
+from lightkube.resources.core_v1 import Namespace, Secret, Service
 from rich.console import Console
 from rich.table import Table
 
 from bench import rivals
 from demo.workspace import Workspace
 from sandbox import images
+from sandbox.load import Load
 from settings import Workload
 
 console = Console()
 WORKLOAD = Workload(replicas=3)
 DRAINED = 4.0
 """Seconds until the old pods of a release are gone: their preStop is 3 s."""
+NAMESPACES = ("bench-rolling", "bench-blue-green", "bench-kubectl", "bench-helm", "bench-bare")
+CHECKED = {
+    "replicas": 3,
+    "checks": {"answers": {"http": {"path": "/healthz"}}},
+    "strategy": {"blueGreen": {}},
+}
+"""The same app, blue-green with an http check of one sample."""
+UP = ["pulumi", "up", "--yes", "--skip-preview", "--color", "never"]
+
+Arms = Mapping[str, Callable[[str], None]]
 
 
 def main() -> int:
@@ -33,59 +45,94 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    work = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
-    space = Workspace(work / "slipway")
     repository = f"{os.environ['SLIPWAY_SANDBOX_REGISTRY']}/bench/app"
     refs = [images.push(images.build(f"b{i}", "blue"), repository) for i in range(rounds + 1)]
-    for namespace in ("bench-slipway", "bench-kubectl", "bench-helm", "bench-bare"):
+    for namespace in NAMESPACES:
         make_namespace(namespace)
-    stack = {
-        "config": {
-            "slipway:environment": {"name": "bench-slipway", "imagePullSecret": rivals.PULL_SECRET},
-            "slipway:workloads": {"myapp": {"replicas": 3}},
-        }
-    }
-    (space.directory / "Pulumi.bench.yaml").write_text(yaml.safe_dump(stack))
-    space.run(["pulumi", "stack", "select", "--create", "bench"])
-    kubectl_file = rivals.manifest_file(work, "bench-kubectl", WORKLOAD)
-    chart = rivals.chart(work, "bench-helm", WORKLOAD)
-    bare = rivals.bare_program(work, "bench-bare", WORKLOAD, refs[0])
-    up = ["pulumi", "up", "--yes", "--skip-preview", "--color", "never"]
-
-    def slipway(image: str) -> None:
-        space.run([*up, "--stack", "bench"], env={**os.environ, "SLIPWAY_IMAGE": image})
-
-    def kubectl(image: str) -> None:
-        space.run(["kubectl", "-n", "bench-kubectl", "set", "image", "deployment/myapp", f"myapp={image}"])
-        space.run(["kubectl", "-n", "bench-kubectl", "rollout", "status", "deployment/myapp"])
-
-    def helm(image: str) -> None:
-        flags = ["--namespace", "bench-helm", "--set", f"image={image}", "--wait"]
-        space.run(["helm", "upgrade", "--install", "myapp", str(chart), *flags])
-
-    def noop_bare(_: str) -> None:
-        space.run([*up, "-C", str(bare), "--stack", "bare"])
-
-    kubectl_file.write_text(kubectl_file.read_text().replace(rivals.PLACEHOLDER, refs[0]))
-    space.run(["kubectl", "apply", "--server-side", "-f", str(kubectl_file)])
-    space.run(["pulumi", "-C", str(bare), "stack", "select", "--create", "bare"])
-    noop_bare("")
-    releases: dict[str, Callable[[str], None]] = {"slipway": slipway, "kubectl": kubectl, "helm": helm}
-    for act in releases.values():  # the first deployment is not measured
-        act(refs[0])
-    times = {f"release: {name}": alternate for name, alternate in measure(releases, refs[1:], DRAINED).items()}
-    noop: dict[str, Callable[[str], None]] = {"slipway": slipway, "bare program": noop_bare}
-    times |= {f"no-op: {name}": alternate for name, alternate in measure(noop, [refs[-1]] * rounds).items()}
+    try:
+        times, gaps = measured(refs, rounds)
+    finally:
+        for namespace in NAMESPACES:
+            Client().delete(Namespace, namespace)
     console.print(table(times))
+    console.print(
+        "From the first answer of the new version to the last of the old one, blue-green at 200 connections/s: "
+        f"median {statistics.median(gaps) * 1000:.0f} ms, most {max(gaps) * 1000:.0f} ms"
+    )
     out = Path("out")
     out.mkdir(exist_ok=True)
-    (out / "bench.json").write_text(json.dumps(times, indent=1))
-    for namespace in ("bench-slipway", "bench-kubectl", "bench-helm", "bench-bare"):
-        Client().delete(Namespace, namespace)
+    (out / "bench.json").write_text(json.dumps({**times, "both versions answer, seconds": gaps}, indent=1))
     return 0
 
 
-def measure(arms: dict[str, Callable[[str], None]], refs: list[str], pause: float = 0) -> dict[str, list[float]]:
+def measured(refs: list[str], rounds: int) -> tuple[dict[str, list[float]], list[float]]:
+    """Seconds of each arm, and for how long both versions answered in a switch."""
+    work = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
+    rolling = stack(work / "rolling", "bench-rolling", {"replicas": 3})
+    blue_green = stack(work / "blue-green", "bench-blue-green", CHECKED)
+    kubectl_file = rivals.manifest_file(work, "bench-kubectl", WORKLOAD)
+    chart = rivals.chart(work, "bench-helm", WORKLOAD)
+    bare = rivals.bare_program(work, "bench-bare", WORKLOAD, refs[0])
+    kubectl = ["kubectl", "-n", "bench-kubectl"]
+
+    def up(space: Workspace, **variables: str) -> None:
+        space.run([*UP, "--stack", "bench"], env={**os.environ, **variables})
+
+    def set_image(image: str) -> None:
+        rolling.run([*kubectl, "set", "image", "deployment/myapp", f"myapp={image}"])
+        rolling.run([*kubectl, "rollout", "status", "deployment/myapp"])
+
+    def undo(_: str) -> None:
+        rolling.run([*kubectl, "rollout", "undo", "deployment/myapp"])
+        rolling.run([*kubectl, "rollout", "status", "deployment/myapp"])
+
+    def helm(image: str) -> None:
+        flags = ["--namespace", "bench-helm", "--set", f"image={image}", "--wait"]
+        rolling.run(["helm", "upgrade", "--install", "myapp", str(chart), *flags])
+
+    def noop_bare(_: str) -> None:
+        rolling.run([*UP, "-C", str(bare), "--stack", "bare"])
+
+    kubectl_file.write_text(kubectl_file.read_text().replace(rivals.PLACEHOLDER, refs[0]))
+    rolling.run(["kubectl", "apply", "--server-side", "-f", str(kubectl_file)])
+    rolling.run(["pulumi", "-C", str(bare), "stack", "select", "--create", "bare"])
+    noop_bare("")
+    releases: Arms = {
+        "blue-green": lambda image: up(blue_green, SLIPWAY_IMAGE=image),
+        "rolling": lambda image: up(rolling, SLIPWAY_IMAGE=image),
+        "kubectl": set_image,
+        "helm": helm,
+    }
+    for act in releases.values():  # the first deployment is not measured
+        act(refs[0])
+    times = named("release", measure(releases, refs[1:], DRAINED))
+    rollbacks: Arms = {"blue-green": lambda _: up(blue_green, SLIPWAY_ACTION="rollback"), "kubectl": undo}
+    times |= named("rollback", measure(rollbacks, refs[1:], DRAINED))
+    noop: Arms = {"rolling": lambda _: up(rolling), "blue-green": lambda _: up(blue_green), "bare program": noop_bare}
+    times |= named("no-op", measure(noop, [""] * rounds))
+    return times, switches(lambda: up(blue_green, SLIPWAY_ACTION="rollback"), "bench-blue-green", rounds)
+
+
+def stack(directory: Path, namespace: str, workload: Mapping[str, Any]) -> Workspace:
+    """A project with one stack, `bench`, of one workload."""
+    space = Workspace(directory)
+    config = {
+        "config": {
+            "slipway:environment": {"name": namespace, "imagePullSecret": rivals.PULL_SECRET},
+            "slipway:workloads": {"myapp": dict(workload)},
+        }
+    }
+    (space.directory / "Pulumi.bench.yaml").write_text(yaml.safe_dump(config))
+    space.run(["pulumi", "stack", "select", "--create", "bench"])
+    return space
+
+
+def named(what: str, times: Mapping[str, list[float]]) -> dict[str, list[float]]:
+    """The times under the name of what was done."""
+    return {f"{what}: {arm}": seconds for arm, seconds in times.items()}
+
+
+def measure(arms: Arms, refs: list[str], pause: float = 0) -> dict[str, list[float]]:
     """Seconds of each arm for each image; the arms take turns, and who begins changes each round."""
     times: dict[str, list[float]] = {name: [] for name in arms}
     for number, ref in enumerate(refs):
@@ -99,15 +146,32 @@ def measure(arms: dict[str, Callable[[str], None]], refs: list[str], pause: floa
     return times
 
 
-def table(times: dict[str, list[float]]) -> Table:
-    """Minimum, median and maximum of each, and the median against Slipway's."""
+def switches(switch: Callable[[], None], namespace: str, rounds: int) -> list[float]:
+    """For how long old and new version both answered in each switch, by the answers of a load."""
+    found = Client().get(Service, "myapp", namespace=namespace)
+    url = f"http://{found.spec.clusterIP if found.spec else ''}:80/"
+    gaps = []
+    for _ in range(rounds):
+        with Load(url, rate=200) as load:
+            switch()
+        old, new = sorted(load.result.versions, key=lambda version: load.result.versions[version].first)
+        gaps.append(round(load.result.switch_seconds(old, new), 4))
+        time.sleep(DRAINED)
+    return gaps
+
+
+def table(times: Mapping[str, list[float]]) -> Table:
+    """Minimum, median and maximum of each, and how Slipway's blue-green compares."""
     made = Table(title=f"seconds, {len(next(iter(times.values())))} rounds each, alternating")
-    for column in ("what", "min", "median", "max", "Slipway is × of it"):
+    for column in ("what", "min", "median", "max", "blue-green is × of it", "rolling is × of it"):
         made.add_column(column, justify="left" if column == "what" else "right")
     for name, seconds in times.items():
-        own = statistics.median(times[f"{name.partition(':')[0]}: slipway"])
-        median = statistics.median(seconds)
-        made.add_row(name, f"{min(seconds):.2f}", f"{median:.2f}", f"{max(seconds):.2f}", f"{own / median:.2f}")
+        median, what = statistics.median(seconds), name.partition(":")[0]
+        compared = [
+            f"{statistics.median(times[own]) / median:.2f}" if own in times else ""
+            for own in (f"{what}: blue-green", f"{what}: rolling")
+        ]
+        made.add_row(name, f"{min(seconds):.2f}", f"{median:.2f}", f"{max(seconds):.2f}", *compared)
     return made
 
 
