@@ -9,6 +9,7 @@ from release import ledger, observe
 from release.manifests import PREVIEW
 from release.model import HOME, TRACK_LABEL, Manifest, Observed, Phase, Record, Track, TrackName
 from release.observe import Snapshot
+from release.report.words import reason
 
 ENVIRONMENT = "slipway.dev/environment"
 INSTANCE = "app.kubernetes.io/instance"
@@ -28,7 +29,7 @@ class TrackView:
     """Pods that run its template; fewer than wanted while it is rolling."""
     wanted: int
     serves: bool
-    """Whether the Service sends users' requests to its pods."""
+    """Whether it has pods to which the Service sends users' requests."""
     preview: bool
     """Whether only the preview Service does."""
     share: float | None
@@ -130,7 +131,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
     observed = Observed(tracks, next(iter(serving)).pool if serving else None, records)
     last = records[-1] if records else None
     shares = _shares(tracks, serving)
-    phase, reasons = _phase(observed, last, serving)
+    phase, reasons = _phase(name, observed, last, serving)
     return WorkloadView(
         name=name,
         environment=environment,
@@ -139,7 +140,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
         reasons=tuple(reasons),
         strategy=last.strategy if last else "",
         live=_live(observed),
-        under_way=_release(observed.in_flight, now) if observed.in_flight else None,
+        under_way=_release(name, observed.in_flight, now) if observed.in_flight else None,
         canary=_canary(observed, shares),
         window=_window(observed, now),
         tracks=tuple(
@@ -150,13 +151,13 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
                 available=seen.available,
                 updated=seen.updated,
                 wanted=seen.wanted,
-                serves=track in serving,
-                preview=track in previewed and track not in serving,
-                share=shares.get(track),
+                serves=track in serving and seen.wanted > 0,
+                preview=track in previewed and track not in serving and seen.wanted > 0,
+                share=shares.get(track) if seen.wanted else None,
             )
             for track, seen in tracks.items()
         ),
-        history=tuple(_release(record, now) for record in reversed(records[-HISTORY:])),
+        history=tuple(_release(name, record, now) for record in reversed(records[-HISTORY:])),
     )
 
 
@@ -196,12 +197,13 @@ def _live(observed: Observed) -> LiveView | None:
     return LiveView(track.release, _image(track), known.provenance.get("commit", "") if known else "", "")
 
 
-def _phase(observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:
+def _phase(name: str, observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:
     if last is None and not observed.tracks:
         return "Unknown", ["it has neither pods nor a ledger"]
-    reasons = [last.message] if last and last.message else []
+    why = reason(last.message, name, last.release.id) if last else ""
+    reasons = [why] if why else []
     if last and last.outcome is Phase.DEGRADED:
-        reasons = [f"release {last.release.id}: {last.message or 'failed'}"]
+        reasons = [f"release {last.release.id}: {why or 'failed'}"]
     troubles = _troubles(observed, serving)
     if last is None:
         return (Phase.DEGRADED if troubles else Phase.HEALTHY), [*troubles, "its ledger is gone"]
@@ -257,7 +259,7 @@ def _window(observed: Observed, now: datetime) -> WindowView | None:
     return WindowView(committed.kept_until, max(0, left))
 
 
-def _release(record: Record, now: datetime) -> ReleaseView:
+def _release(name: str, record: Record, now: datetime) -> ReleaseView:
     under_way = record.outcome is Phase.PROGRESSING
     seconds = (now - datetime.fromisoformat(record.started)).total_seconds() if under_way else record.seconds
     return ReleaseView(
@@ -270,5 +272,5 @@ def _release(record: Record, now: datetime) -> ReleaseView:
         started=record.started,
         finished=record.finished,
         seconds=round(max(0.0, seconds), 1),
-        message=record.message,
+        message=reason(record.message, name, record.release.id),
     )

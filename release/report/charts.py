@@ -95,10 +95,10 @@ def shares(record: Record, colours: Mapping[str, str], names: Mapping[str, str],
 
 
 def values(check: CheckResult) -> str:
-    """What a check measured, against its thresholds; empty where it measures no number."""
+    """What a check measured, against its thresholds; empty where there are no two numbers."""
     measured = [(datetime.fromisoformat(at), value, status) for at, value, status in check.values]
     numbers = [value for _, value, _ in measured if value is not None]
-    if not numbers:
+    if len(numbers) < 2:
         return ""
     left, top, bottom = 60, 12, 150
     low, high = _bounds([*numbers, *check.threshold.values()])

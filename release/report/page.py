@@ -7,7 +7,7 @@ from pathlib import Path
 
 from release.model import Phase, Record
 from release.report import charts
-from release.report.words import day_and_time, digest, full, lasting
+from release.report.words import day_and_time, digest, full, lasting, reason
 
 STYLE = Path(__file__).with_name("report.css")
 HISTORY = 5
@@ -53,7 +53,7 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
             _section(name, drawn, "What it measured last; the time is from the first of these measurements.")
             for name, drawn in charted
         ),
-        _section("Last releases", _history(records, now)),
+        _section("Last releases", _history(workload, records, now)),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -66,7 +66,8 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
 
 
 def _banner(environment: str, workload: str, record: Record) -> str:
-    why = f"<p>{escape(record.message)}</p>" if record.message else ""
+    said = reason(record.message, workload, record.release.id)
+    why = f"<p>{escape(said)}</p>" if said else ""
     return (
         f'<header class="{record.outcome.lower()}">\n<p class="where">{escape(workload)} in {escape(environment)}</p>\n'
         f"<h1>{_outcome(record.outcome)} Release <code>{record.release.id}</code> {HEADLINES[record.outcome]}</h1>\n"
@@ -129,7 +130,7 @@ def _checks(record: Record) -> str:
     return _table(("Check", "Status", "Threshold", "Measurements", "Message"), rows)
 
 
-def _history(records: Sequence[Record], now: datetime) -> str:
+def _history(workload: str, records: Sequence[Record], now: datetime) -> str:
     rows = []
     for record in reversed(records[-HISTORY:]):
         under_way = record.outcome is Phase.PROGRESSING
@@ -142,7 +143,7 @@ def _history(records: Sequence[Record], now: datetime) -> str:
                 f"<code>{escape(commit[:8] or digest(record.release.image))}</code>",
                 _outcome(record.outcome),
                 lasting(max(0.0, seconds)),
-                escape(record.message),
+                escape(reason(record.message, workload, record.release.id)),
             )
         )
     return _table(("When (UTC)", "Release", "Commit", "Outcome", "Took", "Why"), rows)
@@ -162,7 +163,7 @@ def _outcome(word: str) -> str:
 
 
 def _colours(records: Sequence[Record]) -> tuple[Mapping[str, str], Mapping[str, str]]:
-    """The colour and the name of each release that had pods: this one, the one before it in grey, others."""
+    """The colour and the name of this release, and of each other that had pods; the one before it is grey."""
     record = records[-1]
     this = record.release.id
     healthy = (r.release.id for r in reversed(records[:-1]) if r.outcome is Phase.HEALTHY)
@@ -170,6 +171,6 @@ def _colours(records: Sequence[Record]) -> tuple[Mapping[str, str], Mapping[str,
     had_pods = dict.fromkeys(release for moment in record.timeline for release in moment.pods)
     known = {this: ("this", "this release")} | ({before: ("before", "the one before")} if before else {})
     others = [release for release in had_pods if release not in known]
-    found = {release: known[release] for release in known if release in had_pods}
+    found = {release: known[release] for release in known if release in (this, *had_pods)}
     found |= {release: (OTHERS[i % len(OTHERS)], "another one") for i, release in enumerate(others)}
     return {key: colour for key, (colour, _) in found.items()}, {key: name for key, (_, name) in found.items()}

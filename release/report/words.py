@@ -4,7 +4,7 @@
 def lasting(seconds: float) -> str:
     """How long, in the two largest units: "1 h 5 min", "4.2 s"."""
     if seconds < 60:
-        return f"{seconds:.3g} s"
+        return f"{seconds:.1f} s" if seconds >= 0.05 else "0 s"
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)
@@ -27,3 +27,8 @@ def day_and_time(stamp: str) -> str:
 def full(stamp: str) -> str:
     """2026-11-25 13:40:05 UTC, of an ISO 8601 time in UTC."""
     return f"{stamp[:19].replace('T', ' ')} UTC" if stamp else ""
+
+
+def reason(message: str, workload: str, release: str) -> str:
+    """Why, without the words that stand beside it anyhow: whose release it is."""
+    return message.removeprefix(f"workload {workload}: ").removeprefix(f"release {release}: ")

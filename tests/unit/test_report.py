@@ -153,6 +153,21 @@ def test_pods_of_a_third_release_have_a_colour_of_their_own():
     assert len(shown.having("share", "other-1")) == 1
 
 
+def test_a_release_that_reached_nobody_is_in_the_legend_all_the_same():
+    shown = Page(
+        charts.shares(record(timeline=MOMENTS[:1]), *page._colours((BEFORE, record(timeline=MOMENTS[:1]))), NOW)
+    )
+    assert V2.id in shown.texts
+    assert shown.having("share", "this") == []
+
+
+def test_a_reason_does_not_repeat_whose_release_it_is():
+    message = f"workload myapp: release {V2.id}: answers Failed: 500"
+    text = drawn(BEFORE, record(outcome=Phase.DEGRADED, message=message)).text
+    assert "answers Failed: 500" in text
+    assert "workload myapp" not in text
+
+
 def test_values_are_drawn_against_their_thresholds_and_a_missing_one_is_a_gap():
     shown = drawn()
     assert len(shown.having("threshold")) == 1
@@ -167,6 +182,10 @@ def test_values_in_a_row_are_joined_by_a_line():
     check = CheckResult("p95", "Successful", "", {"min": 0.1}, ((at(1), 0.2, "Successful"), (at(2), 0.3, "Successful")))
     (line,) = [it for tag, it in Page(charts.values(check)).elements if tag == "polyline"]
     assert len(line["points"].split()) == 2
+
+
+def test_a_single_value_is_no_chart():
+    assert charts.values(CheckResult("p95", "Successful", "", {"max": 1.0}, ((at(1), 0.2, "Successful"),))) == ""
 
 
 def test_a_check_without_numbers_has_its_statuses_and_no_chart():
@@ -278,7 +297,15 @@ def test_an_axis_of_time_begins_at_0_and_stays_readable(seconds):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(4.24, "4.24 s"), (59.9, "59.9 s"), (60, "1 min"), (3725, "1 h 2 min"), (90061, "1 d 1 h"), (86400, "1 d")],
+    [
+        (0.04, "0 s"),
+        (4.24, "4.2 s"),
+        (59.9, "59.9 s"),
+        (60, "1 min"),
+        (3725, "1 h 2 min"),
+        (90061, "1 d 1 h"),
+        (86400, "1 d"),
+    ],
 )
 def test_how_long_is_told_in_two_units(seconds, text):
     assert words.lasting(seconds) == text

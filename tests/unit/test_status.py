@@ -110,7 +110,7 @@ def test_an_image_set_by_hand_is_told():
 
 
 def test_a_release_that_failed_is_told_with_its_reason_while_the_one_before_it_is_live():
-    failed = record(2, V2, Phase.DEGRADED, message="answers Failed: 500")
+    failed = record(2, V2, Phase.DEGRADED, message=f"workload myapp: release {V2.id}: answers Failed: 500")
     seen = view(deployments=[deployment(STABLE, V1)], records=[record(1, V1), failed])
     assert (seen.phase, seen.live.release) == ("Degraded", V1.id)
     assert seen.reasons == (f"release {V2.id}: answers Failed: 500",)
@@ -193,6 +193,12 @@ def test_the_last_five_releases_are_listed_newest_first_with_what_became_of_them
     assert [r.seconds for r in seen.history] == [125.0, 6.0, 5.0, 4.0, 3.0]
     row = next(line for line in shown([seen]).splitlines() if "no endpoint" in line and "Degraded" in line)
     assert row.split() == ["11-25", "13:50", V2.id, "c0ffee00", "Degraded", "2", "min", "5", "s", "no", "endpoint"]
+
+
+def test_a_track_without_pods_serves_nobody_though_the_service_would_send_to_it():
+    tracks = [deployment(STABLE, V1), deployment(CANARY, V2, wanted=0)]
+    seen = view(deployments=tracks, records=[record(1, V1)])
+    assert [(t.track, t.serves, t.share) for t in seen.tracks] == [("stable", True, 100.0), ("canary", False, None)]
 
 
 def test_without_a_ledger_the_tracks_are_told_and_that_it_is_gone():
