@@ -4,17 +4,17 @@ A gate is a `before` hook: what it stands before is written, and recorded in the
 Killed anywhere, the next run finds the inputs unrecorded and asks the gate again (docs/adr/0001).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
 from components.hook import hook
+from components.kubernetes_object import KubernetesObject
 from components.remade import remade
 from components.strategies import BlueGreen, Canary
 from release import ledger, manifests, report
@@ -24,8 +24,6 @@ from release.manifests import PREVIEW
 from release.model import Manifest, Phase, Pool, TrackName
 from release.plan import LEDGER, SERVICE, TrackPlan
 from release.prepare import Prepared, declared
-
-Written = TypeVar("Written", bound=pulumi.Resource)
 
 PROVENANCE_PREFIX = "slipway.dev/by-"
 """Annotations that tell of the run that began a release: commit, pipeline, job, actor."""
@@ -61,7 +59,6 @@ class Release(pulumi.ComponentResource):
             tracks.append(self._track(track, after=[*before, *tracks[-1:]]))
         service = self._written(
             SERVICE,
-            k8s.core.v1.Service,
             f"{name}-service",
             "Service",
             manifests.service(subject, plan.pool),
@@ -69,7 +66,6 @@ class Release(pulumi.ComponentResource):
         )
         self.committed = self._written(
             LEDGER,
-            k8s.core.v1.ConfigMap,
             f"{name}-ledger",
             "ConfigMap",
             {"metadata": subject.metadata(ledger.SUFFIX, self._told())},
@@ -78,7 +74,7 @@ class Release(pulumi.ComponentResource):
         )
         for track in plan.last:
             self._track(track, after=[self.committed])
-        self.phase: pulumi.Output[str] = self.committed.metadata.apply(lambda _: str(plan.phase))
+        self.phase: pulumi.Output[str] = self.committed.id.apply(lambda _: str(plan.phase))
         self.register_outputs({"release": plan.release.id, "phase": self.phase})
 
     def _conducted(self) -> Conductor:
@@ -117,10 +113,9 @@ class Release(pulumi.ComponentResource):
         paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
         return {"slipway.dev/release": live, **paused}
 
-    def _preview_service(self, pool: Pool) -> k8s.core.v1.Service:
+    def _preview_service(self, pool: Pool) -> KubernetesObject:
         return self._written(
             PREVIEW,
-            k8s.core.v1.Service,
             f"{self._name}{PREVIEW}",
             "Service",
             manifests.preview_service(self._prepared.subject, pool),
@@ -128,12 +123,11 @@ class Release(pulumi.ComponentResource):
             parent=self._owner(TrackName.BLUE),
         )
 
-    def _track(self, planned: TrackPlan, after: Sequence[pulumi.Resource]) -> k8s.apps.v1.Deployment:
+    def _track(self, planned: TrackPlan, after: Sequence[pulumi.Resource]) -> KubernetesObject:
         name = f"{self._name}-{planned.track}"
         manifest = self._with_provenance(planned)
         return self._written(
             planned.track,
-            k8s.apps.v1.Deployment,
             name,
             "Deployment",
             manifest,
@@ -155,7 +149,6 @@ class Release(pulumi.ComponentResource):
     def _written(
         self,
         where: str,
-        resource: Callable[..., Written],
         name: str,
         kind: str,
         manifest: Manifest,
@@ -164,7 +157,7 @@ class Release(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
         first: Sequence[pulumi.ResourceHook] = (),
         parent: pulumi.Resource | None = None,
-    ) -> Written:
+    ) -> KubernetesObject:
         """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
         live = self._prepared.world.live(kind, suffix)
         gate = self._prepared.plan.gates.get(where)
@@ -173,7 +166,7 @@ class Release(pulumi.ComponentResource):
         made_again = remade(name, self._args.client, kind, wanted, live)
         hooks = pulumi.ResourceHookBinding(before_create=[*first, *gates], before_update=[*first, *gates, *made_again])
         opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after], hooks=hooks)
-        return resource(name, **wanted, opts=opts)
+        return KubernetesObject(kind, name, wanted, opts)
 
     def _with_provenance(self, planned: TrackPlan) -> dict[str, Any]:
         """The Deployment, annotated with the run that gave it its release; one that keeps it keeps what is there."""

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-import pulumi_kubernetes as k8s
 from lightkube import Client
 
+from components.kubernetes_object import KubernetesObject
 from components.release import Release, ReleaseArgs
 from components.remade import remade
 from release import manifests
@@ -31,29 +31,24 @@ class Workload(pulumi.ComponentResource):
         super().__init__("slipway:index:Workload", name, None, opts)
         prepared, subject = args.prepared, args.prepared.subject
 
-        def options(
-            kind: str, manifest: dict[str, Any], after: Sequence[pulumi.Resource] = ()
-        ) -> pulumi.ResourceOptions:
-            made_again = remade(name, args.client, kind, manifest, prepared.world.live(kind))
-            hooks = pulumi.ResourceHookBinding(before_update=[*made_again])
-            return pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=after)
-
-        def live_or_new(kind: str, manifest: dict[str, Any] | None) -> dict[str, Any]:
-            return declared(manifest, prepared.world.live(kind)) if manifest else {}
+        def made(kind: str, what: str, manifest: dict[str, Any] | None, after: Sequence[pulumi.Resource] = ()) -> None:
+            if manifest is None:
+                return
+            live = prepared.world.live(kind)
+            wanted = declared(manifest, live)
+            hooks = pulumi.ResourceHookBinding(before_update=[*remade(name, args.client, kind, wanted, live)])
+            KubernetesObject(
+                kind, f"{name}-{what}", wanted, pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=[*after])
+            )
 
         secrets = [_secret(name, key, held, args, self) for key, held in prepared.secrets.items()]
-        if budget := live_or_new("PodDisruptionBudget", manifests.disruption_budget(subject)):
-            opts = options("PodDisruptionBudget", budget)
-            k8s.policy.v1.PodDisruptionBudget(f"{name}-budget", **budget, opts=opts)
-        if ingress := live_or_new("Ingress", manifests.ingress(subject)):
-            k8s.networking.v1.Ingress(f"{name}-ingress", **ingress, opts=options("Ingress", ingress))
-        if policy := live_or_new("NetworkPolicy", manifests.network_policy(subject)):
-            k8s.networking.v1.NetworkPolicy(f"{name}-policy", **policy, opts=options("NetworkPolicy", policy))
+        made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject))
+        made("Ingress", "ingress", manifests.ingress(subject))
+        made("NetworkPolicy", "policy", manifests.network_policy(subject))
         below = pulumi.ResourceOptions(parent=self)
         release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, secrets=secrets), below)
-        if scaler := live_or_new("HorizontalPodAutoscaler", manifests.autoscaler(subject, prepared.plan.live)):
-            opts = options("HorizontalPodAutoscaler", scaler, after=[release.committed])
-            k8s.autoscaling.v2.HorizontalPodAutoscaler(f"{name}-autoscaler", **scaler, opts=opts)
+        scaler = manifests.autoscaler(subject, prepared.plan.live)
+        made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
         self.summary: dict[str, pulumi.Input[str]] = {
             "release": prepared.plan.release.id,
             "image": prepared.plan.release.image,
@@ -62,7 +57,7 @@ class Workload(pulumi.ComponentResource):
         self.register_outputs(self.summary)
 
 
-def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource) -> k8s.core.v1.Secret:
+def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource) -> KubernetesObject:
     """The immutable Secret of one content. One that may not be read (preview identity) is left as it is."""
     metadata = {**args.prepared.subject.metadata(), "name": key}
     fixed = {"immutable": True, "type": "Opaque"}
@@ -71,13 +66,9 @@ def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: p
     child = f"{name}-{key.removeprefix(args.prepared.subject.name + '-')}"
     unknown = {"data": held.data is None, "metadata": not held.readable}
     hooks = remade(child, args.client, "Secret", {**wanted, "data": data}, held.live)
-    return k8s.core.v1.Secret(
-        child,
-        **wanted,
-        data=pulumi.Output.secret(data),
-        opts=pulumi.ResourceOptions(
-            parent=parent,
-            ignore_changes=[path for path, left in unknown.items() if left],
-            hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
-        ),
+    opts = pulumi.ResourceOptions(
+        parent=parent,
+        ignore_changes=[path for path, left in unknown.items() if left],
+        hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
     )
+    return KubernetesObject("Secret", child, {**wanted, "data": pulumi.Output.secret(data)}, opts, secret=("data",))

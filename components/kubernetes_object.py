@@ -1,0 +1,36 @@
+"""An object of Kubernetes as a resource of the engine, from its manifest as it is.
+
+The typed classes of pulumi_kubernetes are the same resources; but importing those of one API group takes up to 0.2 s of
+every run (core/v1 has some thousand types), and the manifests here are plain data already.
+"""
+
+from typing import Any
+
+import pulumi
+
+from release.model import Manifest
+
+API_VERSIONS = {
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Ingress": "networking.k8s.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "Secret": "v1",
+    "Service": "v1",
+}
+"""Where each kind is; the provider's names for them are made of it."""
+
+
+class KubernetesObject(pulumi.CustomResource):
+    """One object of the kinds that a workload is made of. `secret` names the fields that the state must encrypt."""
+
+    def __init__(
+        self, kind: str, name: str, manifest: Manifest, opts: pulumi.ResourceOptions, secret: tuple[str, ...] = ()
+    ) -> None:
+        version = API_VERSIONS[kind]
+        group = version if "/" in version else f"core/{version}"
+        props: dict[str, Any] = {"apiVersion": version, "kind": kind, **manifest}
+        hidden = pulumi.ResourceOptions(additional_secret_outputs=[*secret])
+        super().__init__(f"kubernetes:{group}:{kind}", name, props, pulumi.ResourceOptions.merge(opts, hidden))
