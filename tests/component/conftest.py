@@ -26,6 +26,8 @@ class Recorded:
     """Top-level inputs that are, or hold, a secret."""
     parent: str
     """Name of the parent resource, empty at the top."""
+    parent_type: str
+    """Type of the parent resource, empty at the top."""
     depends_on: frozenset[str]
     """Names of the resources that come first, whether by `depends_on` or by an output that is used."""
     provider: str
@@ -46,6 +48,10 @@ class Recording:
     resources: list[Recorded] = field(default_factory=list)
     messages: list[tuple[str, str]] = field(default_factory=list)
     """What was logged: severity in lower case, text."""
+    outputs: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    """What components have registered: type and outputs."""
+    hooks: dict[str, bool] = field(default_factory=dict)
+    """The hooks that were registered, and whether the engine would run them in a preview too."""
 
     def of(self, type_: str) -> list[Recorded]:
         """The resources whose type ends so: `Namespace`, `rbac.authorization.k8s.io/v1:Role`."""
@@ -62,6 +68,16 @@ class Recording:
         found = [r for r in self.resources if r.name == name]
         assert len(found) == 1, f"{len(found)} called {name}: {[r.name for r in self.resources]}"
         return found[0]
+
+    def before(self, name: str) -> set[str]:
+        """Names of the resources that are done before this one is begun."""
+        found: set[str] = set()
+        waiting = {name}
+        while waiting:
+            first = set(self.named(waiting.pop()).depends_on) - found
+            found |= first
+            waiting |= first
+        return found
 
 
 class _Mocks(pulumi_mocks.Mocks):
@@ -83,6 +99,15 @@ class _Monitor(pulumi_mocks.MockMonitor):
         super().__init__(mocks)
         self.recording = recording
 
+    def RegisterResourceHook(self, request: Any) -> Any:
+        self.recording.hooks[request.name] = request.on_dry_run
+        return super().RegisterResourceHook(request)
+
+    def RegisterResourceOutputs(self, request: Any) -> Any:
+        outputs = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
+        self.recording.outputs.append((_type(request.urn), _plain(outputs)))
+        return super().RegisterResourceOutputs(request)
+
     def RegisterResource(self, request: Any) -> Any:
         answer = super().RegisterResource(request)
         if request.type == "pulumi:pulumi:Stack":
@@ -96,6 +121,7 @@ class _Monitor(pulumi_mocks.MockMonitor):
                 inputs=_plain(inputs),
                 secrets=frozenset(key for key, value in inputs.items() if _has_secret(value)),
                 parent=_name(request.parent),
+                parent_type=_type(request.parent),
                 depends_on=frozenset(map(_name, request.dependencies)),
                 provider=_name(request.provider.rpartition("::")[0]) if request.provider else "",
                 secret_outputs=tuple(request.additionalSecretOutputs),
@@ -136,6 +162,12 @@ def _has_secret(value: Any) -> bool:
 def _name(urn: str) -> str:
     types, _, name = urn.rpartition("::")
     return "" if types.endswith("pulumi:pulumi:Stack") else name
+
+
+def _type(urn: str) -> str:
+    """The type of the resource itself, without those of its parents."""
+    type_ = urn.rpartition("::")[0].rpartition("::")[2].rpartition("$")[2]
+    return "" if type_ == "pulumi:pulumi:Stack" else type_
 
 
 def _kubernetes_outputs(type_: str, name: str, _inputs: dict[str, Any]) -> dict[str, Any]:

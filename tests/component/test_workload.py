@@ -1,32 +1,43 @@
-"""What a workload asks the engine for: asserted on the wiring, with the engine mocked and no cluster."""
+"""What a workload asks the engine for: asserted on the wiring, with the engine mocked and no cluster.
+
+Each run is prepared by the program itself, observation and plan included, from what the run before it has declared.
+"""
 
 import base64
-from dataclasses import replace
+from copy import deepcopy
+from datetime import UTC, datetime
+from itertools import count
 
 import pulumi
 import pytest
 
 from components.workload import Workload, WorkloadArgs
-from release import manifests
+from release import ledger
 from release.manifests import Subject
-from release.model import Observed, Phase, Plan, Release
-from release.observe import World, track
-from release.prepare import HeldSecret, Prepared
-from settings import Environment
+from release.observe import SUFFIXES
+from release.plan import LEDGER, SERVICE
+from release.prepare import OBSERVED, HeldSecret, prepare
+from release.steps import Begin, Close, Finish, Mark, Scale
+from settings import Action, Environment, Run
 from settings import Workload as Settings
 
-IMAGE = f"registry.example.com/app@sha256:{'a' * 64}"
-SECRET = "myapp-env-0123456789"
-DATA = {"API_KEY": base64.b64encode(b"planted-value").decode()}
+V1, V2, V3 = (f"registry.example.com/app@sha256:{digit * 64}" for digit in "123")
+VALUE = "planted-value"
+DATA = {"API_KEY": base64.b64encode(VALUE.encode()).decode()}
+SCALED = {"autoscaler": {"min": 2, "max": 5, "cpu": 60}}
 EVERYTHING = {
-    "replicas": 2,
     "ingress": {"host": "a.example.com", "tlsSecret": "tls"},
     "networkPolicy": {"allowFrom": ["ingress"]},
     "secretEnv": {"API_KEY": {"fromEnv": "API_KEY"}},
     "labels": {"team": "one"},
     "annotations": {"note": "ours"},
+    **SCALED,
 }
-LABELS = {
+ROLLING, BLUE_GREEN = {"strategy": "rolling"}, {"strategy": "blueGreen"}
+CANARY = {"strategy": {"canary": {"checks": [], "steps": [{"weight": 50, "pause": 0}]}}}
+CANARY_THAT_WAITS = {"strategy": {"canary": {"checks": [], "steps": [{"weight": 50}]}}}
+STRATEGIES = pytest.mark.parametrize("strategy", [ROLLING, BLUE_GREEN, CANARY], ids=["rolling", "blueGreen", "canary"])
+OWNERSHIP = {
     "app.kubernetes.io/name": "myapp",
     "app.kubernetes.io/instance": "myapp",
     "app.kubernetes.io/managed-by": "slipway",
@@ -34,151 +45,487 @@ LABELS = {
 }
 
 
-def prepared(world=None, phase=Phase.PROGRESSING, secret=None, **settings):
-    """A workload as `prepare` would hand it over."""
-    workload = Settings.model_validate(settings)
-    subject = Subject("myapp", Environment(name="staging", image_pull_secret="gitlab-registry"), workload)
-    name = SECRET if workload.secret_env else None
-    release = Release.of(manifests.pod_template(subject, IMAGE, name))
-    return Prepared(
-        subject=subject,
-        world=world or World({}, Observed(None)),
-        plan=Plan(phase, release, "release"),
-        deployment=manifests.deployment(subject, release.pod_template()),
-        secrets={name: secret or HeldSecret(DATA, None)} if name else {},
-        provenance={"commit": "c0ffee"},
-    )
+class Cluster:
+    """What stands in the namespace after the runs so far, as the API server would show it; every gate passes."""
 
+    def __init__(self, record, monkeypatch):
+        self._record, self._versions = record, count(1)
+        self.objects = {kind: {} for kind in SUFFIXES}
+        self.secrets = {}
+        monkeypatch.setattr("release.prepare.image.resolve", lambda image, _: image)
+        monkeypatch.setattr("release.prepare.held_secret", lambda _client, _ns, name: (self.secrets.get(name), True))
 
-def lived(of):
-    """The world after that run, as the API server would show it; the autoscaler has set four replicas."""
-    s = of.subject
-    made = {
-        "Deployment": {**of.deployment, "status": {}},
-        "Service": manifests.service(s),
-        "ConfigMap": {"metadata": s.metadata("-releases")},
-        "PodDisruptionBudget": manifests.disruption_budget(s),
-        "Ingress": manifests.ingress(s),
-        "NetworkPolicy": manifests.network_policy(s),
-        "HorizontalPodAutoscaler": manifests.autoscaler(s),
-    }
-    objects = {
-        kind: {**manifest, "metadata": {**manifest["metadata"], "resourceVersion": f"{kind}-7", "generation": 1}}
-        for kind, manifest in made.items()
-        if manifest
-    }
-    return World(objects, Observed(track(objects["Deployment"])))
+    def run(self, image=None, action=Action.DEPLOY, preview=False, commit="c0ffee", held=None, **settings):
+        """What a run with these settings asks the engine for; `held` stands in for each Secret."""
+        subject = Subject(
+            "myapp", Environment(name="staging", image_pull_secret="gitlab-registry"), Settings.model_validate(settings)
+        )
+        run = Run(action, {"myapp": image} if image else {}, {"commit": commit})
+        found = deepcopy(self.objects) if any(self.objects.values()) else None
+        prepared = prepare(
+            None, subject, run, found, preview=preview, warn=print, environment={"API_KEY": VALUE, "CI": "true"}
+        )
+        for name in prepared.secrets if held else ():
+            prepared.secrets[name] = held
 
-
-@pytest.fixture(scope="module")
-def build(record):
-    """Builds a workload as an environment's child."""
-
-    def run(of=None, **settings):
         def program():
             parent = pulumi.ComponentResource("slipway:index:Environment", "staging")
-            below = pulumi.ResourceOptions(parent=parent)
-            Workload("myapp", WorkloadArgs(of or prepared(**settings), client=None), below)
+            Workload("myapp", WorkloadArgs(prepared, client=None), pulumi.ResourceOptions(parent=parent))
 
-        return record(program)
+        recording = self._record(program, preview=preview)
+        if not preview:
+            self._become(prepared, recording)
+        return recording
 
-    return run
+    def _become(self, prepared, recording):
+        """What was declared is there, what was not is gone, and the gates have scaled and written the ledger."""
+        plan, before = prepared.plan, self.objects
+        order = [*(track.track for track in plan.first), SERVICE, LEDGER]
+        steps = [step for where in order if where in plan.gates for step in plan.gates[where].steps]
+        scaled = {f"myapp{step.track.suffix}": step.pods for step in steps if isinstance(step, Scale)}
+        self.objects = {kind: {} for kind in SUFFIXES}
+        for resource in kubernetes(recording):
+            kind, name = resource.type.rpartition(":")[2], resource.inputs["metadata"]["name"]
+            live = {key: value for key, value in resource.inputs.items() if key not in ("apiVersion", "kind")}
+            live["metadata"] = {**live["metadata"], "resourceVersion": str(next(self._versions)), "generation": 1}
+            if kind == "Secret":
+                self.secrets[name] = live
+                continue
+            if kind == "Deployment":
+                had = before[kind].get(name, {}).get("spec", {}).get("replicas", 1)
+                pods = live["spec"].get("replicas", scaled.get(name, had))
+                live["spec"] = {**live["spec"], "replicas": pods}
+                every = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), pods)
+                live["status"] = {**every, "observedGeneration": 1}
+            self.objects[kind][name] = live
+        book = ledger.Book(prepared.world.observed.ledger, lambda _: None, keep=10, now=lambda: datetime.now(UTC))
+        for step in steps:
+            match step:
+                case Begin():
+                    book.begin(step.release, step.track, str(prepared.rules.strategy), prepared.provenance)
+                case Mark():
+                    book.mark(step.step)
+                case Finish():
+                    book.finish(step.outcome, step.message, step=step.step, track=plan.live)
+                case Close():
+                    book.finish("Degraded", step.message)
+        self.objects["ConfigMap"]["myapp-releases"]["data"] = ledger.encode(book.records)
 
 
-@pytest.fixture(scope="module")
-def everything(build):
-    return build(**EVERYTHING)
+@pytest.fixture
+def cluster(record, monkeypatch):
+    return Cluster(record, monkeypatch)
 
 
 def kubernetes(recording):
     return [resource for resource in recording.resources if resource.type.startswith("kubernetes:")]
 
 
+def inputs(recording):
+    """What each object is to be; of one that is new not the time at which it was missed."""
+    found = {resource.name: deepcopy(dict(resource.inputs)) for resource in kubernetes(recording)}
+    for wanted in found.values():
+        if wanted["metadata"]["annotations"].get(OBSERVED, "").startswith("nothing at "):
+            del wanted["metadata"]["annotations"][OBSERVED]
+    return found
+
+
+def names(recording):
+    """The objects without the workload's name, which all begin with."""
+    return {resource.name.removeprefix("myapp-") for resource in kubernetes(recording)}
+
+
+def gated(recording):
+    """What a gate stands before."""
+    found = {
+        resource.name.removeprefix("myapp-")
+        for resource in recording.resources
+        for hooks in resource.hooks.values()
+        if f"{resource.name}-gate" in hooks
+    }
+    registered = {name.removeprefix("myapp-").removesuffix("-gate") for name in recording.hooks if "-gate" in name}
+    assert found == registered
+    return found
+
+
+def spec(recording, name):
+    return recording.named(f"myapp-{name}").inputs["spec"]
+
+
+def image(recording, track):
+    return spec(recording, track)["template"]["spec"]["containers"][0]["image"]
+
+
+def annotations(recording, name):
+    return recording.named(f"myapp-{name}").inputs["metadata"]["annotations"]
+
+
+def selected(recording, name="service"):
+    """The pool that a Service points to."""
+    return spec(recording, name)["selector"]["slipway.dev/pool"]
+
+
 # What there is
 
 
-def test_a_plain_workload_is_a_deployment_a_service_a_ledger_and_with_more_than_one_pod_a_budget(build):
-    names = {"myapp-deployment", "myapp-service", "myapp-ledger"}
-    assert {resource.name for resource in kubernetes(build(replicas=1))} == names
-    assert {resource.name for resource in kubernetes(build(replicas=2))} == names | {"myapp-budget"}
-    assert {resource.name for resource in kubernetes(build(replicas=2, disruptionBudget=False))} == names
+@pytest.mark.parametrize(
+    ("strategy", "first", "second"),
+    [
+        (ROLLING, {"stable"}, {"stable"}),
+        (BLUE_GREEN, {"blue", "preview"}, {"blue", "green", "preview"}),
+        (CANARY, {"stable"}, {"stable", "canary"}),
+    ],
+    ids=["rolling", "blueGreen", "canary"],
+)
+def test_a_strategy_has_its_tracks_beside_a_service_and_a_ledger(cluster, strategy, first, second):
+    beside = {"service", "ledger"}
+    assert names(cluster.run(V1, replicas=1, **strategy)) == first | beside
+    assert names(cluster.run(V2, replicas=1, **strategy)) == second | beside
+    assert names(cluster.run(replicas=1, **strategy)) == second | beside
 
 
-def test_every_object_is_known_as_ours_in_its_namespace(everything):
-    objects = kubernetes(everything)
-    assert len(objects) == 7
+def test_a_budget_is_there_with_more_than_one_pod_unless_it_is_not_wanted(cluster):
+    assert "budget" in names(cluster.run(V1, replicas=2))
+    assert "budget" in names(cluster.run(**SCALED))
+    assert "budget" not in names(cluster.run(replicas=1))
+    assert "budget" not in names(cluster.run(replicas=2, disruptionBudget=False))
+
+
+@STRATEGIES
+def test_every_object_is_known_as_ours_in_its_namespace(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    objects = kubernetes(cluster.run(V2, **EVERYTHING, **strategy))
+    assert len(objects) >= 8
     for resource in objects:
         metadata = resource.inputs["metadata"]
         assert metadata["namespace"] == "staging"
-        assert LABELS.items() <= metadata["labels"].items(), resource.name
+        assert OWNERSHIP.items() <= metadata["labels"].items(), resource.name
         assert metadata["labels"]["team"] == "one"
         assert metadata["annotations"]["note"] == "ours"
         assert metadata["annotations"]["pulumi.com/patchFieldManager"] == "slipway"
 
 
-def test_the_workload_is_the_parent_of_all_and_the_release_of_what_carries_it(everything):
-    assert everything.named("myapp-deployment").parent == "myapp"
-    parents = {resource.name: (resource.parent, resource.type) for resource in everything.resources}
-    workload = everything.one("slipway:index:Workload")
-    assert (workload.name, workload.parent) == ("myapp", "staging")
-    assert everything.one("slipway:index:Rolling").parent == "myapp"
-    assert {parent for parent, type_ in parents.values() if type_.startswith("kubernetes:")} == {"myapp"}
+@STRATEGIES
+def test_a_tracks_pods_are_its_own_and_known_as_ours(cluster, strategy):
+    cluster.run(V1, **strategy)
+    tracks = cluster.run(V2, **strategy).of("Deployment")
+    selectors = [track.inputs["spec"]["selector"]["matchLabels"] for track in tracks]
+    assert len({selector["slipway.dev/track"] for selector in selectors}) == len(tracks)
+    for track, selector in zip(tracks, selectors, strict=True):
+        labels = track.inputs["spec"]["template"]["metadata"]["labels"]
+        assert (selector | OWNERSHIP).items() <= labels.items()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "owner", "owned"),
+    [
+        (ROLLING, None, set()),
+        (BLUE_GREEN, "slipway:index:BlueGreen", {"blue", "green", "preview"}),
+        (CANARY, "slipway:index:Canary", {"canary"}),
+    ],
+    ids=["rolling", "blueGreen", "canary"],
+)
+def test_what_only_one_strategy_has_is_below_its_component_and_the_rest_of_the_release_below_that(
+    cluster, strategy, owner, owned
+):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    made = cluster.run(V2, **EVERYTHING, **strategy)
+    parents = {(r.name.removeprefix("myapp-"), r.parent_type) for r in kubernetes(made)}
+    assert {name for name, parent in parents if parent == owner} == owned
+    release = {name for name, parent in parents if parent == "slipway:index:Release"}
+    assert release == {"service", "ledger"} | {"stable"} & names(made)
+    assert {parent for _, parent in parents} <= {owner, "slipway:index:Release", "slipway:index:Workload"}
+    tree = {r.type: r.parent_type for r in made.resources if r.type.startswith("slipway:")}
+    assert tree.pop("slipway:index:Environment") == ""
+    assert tree.pop("slipway:index:Workload") == "slipway:index:Environment"
+    assert tree.pop("slipway:index:Release") == "slipway:index:Workload"
+    assert tree == ({owner: "slipway:index:Release"} if owner else {})
 
 
 # In which order
 
 
-def test_the_ledger_is_written_after_the_deployment_and_the_deployment_after_its_secrets(everything):
-    secret = everything.one("Secret").name
-    assert secret in everything.named("myapp-deployment").depends_on
-    assert "myapp-deployment" in everything.named("myapp-ledger").depends_on
+@STRATEGIES
+def test_secrets_come_before_the_track_that_takes_the_release(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    made = cluster.run(V2, **EVERYTHING, **strategy)
+    (secret,) = [resource.name for resource in made.of("Secret")]
+    target = {"rolling": "stable", "blueGreen": "green"}.get(
+        strategy["strategy"] if strategy != CANARY else "", "canary"
+    )
+    assert secret in made.before(f"myapp-{target}")
 
 
-def test_the_autoscaler_comes_after_the_deployment(build):
-    made = build(autoscaler={"min": 2, "max": 5, "cpu": 60})
-    scaler = made.one("HorizontalPodAutoscaler")
-    assert "myapp-deployment" in scaler.depends_on
-    assert scaler.inputs["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": "myapp"}
+@STRATEGIES
+def test_the_ledger_is_written_last_of_what_the_release_needs(cluster, strategy):
+    first = cluster.run(V1, **strategy)
+    assert first.before("myapp-ledger") == {f"myapp-{name}" for name in names(first) - {"ledger", "budget"}}
+    second = cluster.run(V2, **strategy)
+    retired = {"blue"} if strategy == BLUE_GREEN else set()
+    before = {f"myapp-{name}" for name in names(second) - {"ledger", "budget"} - retired}
+    assert second.before("myapp-ledger") == before
 
 
-def test_the_gate_stands_before_the_ledger_is_created_and_before_it_is_updated(everything):
-    hooks = everything.named("myapp-ledger").hooks
-    assert hooks["before_create"] == ("myapp-gate",)
-    assert hooks["before_update"][-1] == "myapp-gate"
-    gated = [resource.name for resource in kubernetes(everything) if "myapp-gate" in str(resource.hooks)]
-    assert gated == ["myapp-ledger"]
+def test_blue_green_shows_the_new_track_before_it_is_there_then_switches_then_lets_go_of_the_old_one(cluster):
+    cluster.run(V1, **BLUE_GREEN)
+    made = cluster.run(V2, **BLUE_GREEN)
+    assert made.before("myapp-green") == {"myapp-preview"}
+    assert made.before("myapp-service") == {"myapp-preview", "myapp-green"}
+    assert made.before("myapp-ledger") == {"myapp-preview", "myapp-green", "myapp-service"}
+    assert made.before("myapp-blue") == {"myapp-preview", "myapp-green", "myapp-service", "myapp-ledger"}
 
 
-def test_nothing_is_made_again_that_is_there(build):
-    first = prepared(**EVERYTHING)
-    held = HeldSecret(DATA, {"metadata": {"name": SECRET, "resourceVersion": "3"}})
-    again = build(prepared(world=lived(first), phase=Phase.HEALTHY, secret=held, **EVERYTHING))
-    assert "made-again" not in str([resource.hooks for resource in kubernetes(again)])
+def test_a_canary_comes_before_the_stable_track_and_one_that_waits_after_it(cluster):
+    cluster.run(V1, **CANARY)
+    assert "myapp-canary" in cluster.run(V2, **CANARY).before("myapp-stable")
+    waiting = cluster.run(V3, **CANARY_THAT_WAITS)
+    assert waiting.before("myapp-canary") == {"myapp-stable"}
+    assert waiting.before("myapp-stable") == set()
 
 
-def test_what_is_gone_is_made_again_before_its_update_each_kind_by_a_hook_of_its_own(build):
-    recording = build(**EVERYTHING)
-    hooks = [resource.hooks["before_update"][0] for resource in kubernetes(recording)]
+def test_a_canary_that_is_no_longer_needed_comes_after_the_ledger(cluster):
+    cluster.run(V1, **CANARY)
+    cluster.run(V2, **CANARY)
+    assert "myapp-ledger" in cluster.run(**CANARY).before("myapp-canary")
+
+
+def test_a_service_that_is_not_switched_waits_for_no_track(cluster):
+    assert cluster.run(V1).before("myapp-service") == set()
+    assert cluster.run(V2).before("myapp-service") == set()
+
+
+@pytest.mark.parametrize(
+    ("strategy", "first", "second"),
+    [(ROLLING, "myapp", "myapp"), (BLUE_GREEN, "myapp-blue", "myapp-green"), (CANARY, "myapp", "myapp")],
+    ids=["rolling", "blueGreen", "canary"],
+)
+def test_the_autoscaler_comes_after_the_ledger_and_scales_the_live_track(cluster, strategy, first, second):
+    for version, live in ((V1, first), (V2, second), (None, second)):
+        made = cluster.run(version, **SCALED, **strategy)
+        scaler = made.one("HorizontalPodAutoscaler")
+        assert "myapp-ledger" in made.before(scaler.name)
+        assert scaler.inputs["spec"]["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "Deployment", "name": live}
+
+
+def test_the_autoscaler_stays_with_the_track_that_serves_while_a_release_waits(cluster):
+    waits = {"strategy": {"blueGreen": {"autoPromote": False}}, **SCALED}
+    cluster.run(V1, **waits)
+    paused = cluster.run(V2, **waits)
+    assert paused.one("HorizontalPodAutoscaler").inputs["spec"]["scaleTargetRef"]["name"] == "myapp-blue"
+
+
+# Gates
+
+
+@pytest.mark.parametrize(
+    ("strategy", "first", "second"),
+    [
+        (ROLLING, {"stable", "ledger"}, {"stable", "ledger"}),
+        (BLUE_GREEN, {"blue", "service", "ledger"}, {"green", "service", "ledger"}),
+        (CANARY, {"stable", "ledger"}, {"canary", "stable", "ledger"}),
+        (CANARY_THAT_WAITS, {"stable", "ledger"}, {"canary", "ledger"}),
+    ],
+    ids=["rolling", "blueGreen", "canary", "canary that waits"],
+)
+def test_a_gate_stands_before_each_step_of_a_release_and_none_where_nothing_moves(cluster, strategy, first, second):
+    assert gated(cluster.run(V1, **strategy)) == first
+    assert gated(cluster.run(V2, **strategy)) == second
+    assert gated(cluster.run(**strategy)) == set()
+
+
+@STRATEGIES
+def test_a_gate_is_asked_whether_its_resource_is_made_or_changed(cluster, strategy):
+    cluster.run(V1, **strategy)
+    made = cluster.run(V2, **strategy)
+    for name in gated(made):
+        hooks = made.named(f"myapp-{name}").hooks
+        assert hooks["before_create"] == (f"myapp-{name}-gate",)
+        assert hooks["before_update"][0] == f"myapp-{name}-gate"
+        assert set(hooks) == {"before_create", "before_update"}
+
+
+@STRATEGIES
+def test_what_a_gate_stands_before_is_changed_in_any_case_or_the_gate_would_not_be_asked(cluster, strategy):
+    def observed(recording):
+        return {
+            r.name.removeprefix("myapp-"): r.inputs["metadata"]["annotations"][OBSERVED] for r in kubernetes(recording)
+        }
+
+    cluster.run(V1, **strategy)
+    before = observed(cluster.run(**strategy))
+    made = cluster.run(V2, **strategy)
+    assert gated(made)
+    assert {name for name, value in observed(made).items() if value != before.get(name)} >= gated(made)
+
+
+@STRATEGIES
+def test_a_run_with_nothing_to_do_asks_for_the_same_as_the_one_before(cluster, strategy):
+    for version in (V1, V2):
+        cluster.run(version, **EVERYTHING, **strategy)
+    assert inputs(cluster.run(**EVERYTHING, **strategy)) == inputs(cluster.run(**EVERYTHING, **strategy))
+
+
+def test_a_change_of_the_number_of_pods_is_waited_for_before_the_ledger(cluster):
+    cluster.run(V1, replicas=2)
+    made = cluster.run(replicas=4)
+    assert gated(made) == {"ledger"}
+    assert spec(made, "stable")["replicas"] == 4
+
+
+@STRATEGIES
+def test_a_preview_shows_the_same_objects_and_runs_no_hook(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    shown = cluster.run(V2, preview=True, **EVERYTHING, **strategy)
+    made = cluster.run(V2, **EVERYTHING, **strategy)
+    assert inputs(shown) == inputs(made)
+    assert shown.hooks
+    assert not any({**shown.hooks, **made.hooks}.values())
+
+
+@STRATEGIES
+def test_nothing_is_made_again_that_is_there(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    cluster.run(V2, **EVERYTHING, **strategy)
+    assert cluster.run(V2, **EVERYTHING, **strategy).hooks == {}
+
+
+def test_what_is_gone_is_made_again_before_its_update_each_kind_by_a_hook_of_its_own(cluster):
+    made = cluster.run(V1, **EVERYTHING, **BLUE_GREEN)
+    hooks = [resource.hooks["before_update"][-1] for resource in kubernetes(made)]
     assert all(name.endswith("-made-again") for name in hooks)
     assert len(set(hooks)) == len(hooks)
 
 
-def test_the_number_of_pods_is_held_while_an_autoscaler_takes_over(build):
-    scaled = {"autoscaler": {"min": 2, "max": 5, "cpu": 60}}
-    before = lived(prepared(replicas=3))
-    assert build(prepared(world=before, **scaled)).named("myapp-deployment").hooks["before_update"] == (
-        "myapp-handover",
-    )
-    after = lived(prepared(**scaled))
-    assert build(prepared(world=after, **scaled)).named("myapp-deployment").hooks == {}
+@STRATEGIES
+def test_the_number_of_pods_is_held_while_an_autoscaler_takes_over(cluster, strategy):
+    def held(recording):
+        return {name for name in recording.hooks if name.endswith("-handover")}
+
+    live = "blue" if strategy == BLUE_GREEN else "stable"
+    assert held(cluster.run(V1, replicas=3, **strategy)) == set()
+    taking_over = cluster.run(**SCALED, **strategy)
+    assert held(taking_over) == {f"myapp-{live}-handover"}
+    assert taking_over.named(f"myapp-{live}").hooks["before_update"][0] == f"myapp-{live}-handover"
+    assert held(cluster.run(**SCALED, **strategy)) == set()
+
+
+# Tracks
+
+
+def test_a_release_that_waits_leaves_the_stable_track_as_it_is_with_the_canary_beside_it(cluster):
+    before = cluster.run(V1, replicas=4, **CANARY_THAT_WAITS)
+    paused = cluster.run(V2, replicas=4, **CANARY_THAT_WAITS)
+    assert spec(paused, "stable") == spec(before, "stable")
+    assert (image(paused, "stable"), image(paused, "canary")) == (V1, V2)
+    for waiting in (
+        cluster.run(V2, replicas=4, **CANARY_THAT_WAITS),
+        cluster.run(action=Action.SETTLE, replicas=4, **CANARY_THAT_WAITS),
+    ):
+        assert spec(waiting, "stable") == spec(before, "stable")
+        assert spec(waiting, "canary") == spec(paused, "canary")
+
+
+def test_a_promoted_canary_gives_the_stable_track_its_release(cluster):
+    cluster.run(V1, **CANARY_THAT_WAITS)
+    cluster.run(V2, **CANARY_THAT_WAITS)
+    promoted = cluster.run(action=Action.PROMOTE, **CANARY_THAT_WAITS)
+    assert image(promoted, "stable") == V2
+    assert "stable" in gated(promoted)
+
+
+def test_a_canary_declares_no_number_of_pods_whether_it_runs_waits_or_is_done(cluster):
+    cluster.run(V1, replicas=4, **CANARY)
+    for version, settings in ((V2, CANARY), (None, CANARY), (V3, CANARY_THAT_WAITS), (None, CANARY_THAT_WAITS)):
+        made = cluster.run(version, replicas=4, **settings)
+        assert "replicas" not in spec(made, "canary")
+        assert spec(made, "stable")["replicas"] == 4
+
+
+@STRATEGIES
+def test_with_an_autoscaler_no_track_declares_a_number_of_pods(cluster, strategy):
+    for version in (V1, V2, None, V3):
+        tracks = cluster.run(version, **SCALED, **strategy).of("Deployment")
+        assert tracks
+        assert not [track.name for track in tracks if "replicas" in track.inputs["spec"]]
+
+
+def test_blue_green_leaves_the_old_track_as_it_is_while_a_rollback_may_need_it(cluster):
+    before = cluster.run(V1, replicas=3, **BLUE_GREEN)
+    switched = cluster.run(V2, replicas=3, **BLUE_GREEN)
+    assert spec(switched, "blue") == spec(before, "blue")
+    assert spec(cluster.run(replicas=3, **BLUE_GREEN), "blue") == spec(before, "blue")
+
+
+def test_blue_green_retires_the_old_track_with_its_template_where_it_is_not_kept(cluster):
+    once = {"strategy": {"blueGreen": {"keep": "none"}}}
+    before = cluster.run(V1, replicas=3, **once)
+    switched = cluster.run(V2, replicas=3, **once)
+    assert spec(switched, "blue") == {**spec(before, "blue"), "replicas": 0}
+
+
+def test_the_service_is_switched_by_a_release_and_back_by_a_rollback(cluster):
+    first = cluster.run(V1, **BLUE_GREEN)
+    second = cluster.run(V2, **BLUE_GREEN)
+    back = cluster.run(action=Action.ROLLBACK, **BLUE_GREEN)
+    assert [selected(made) for made in (first, second, back)] == ["blue", "green", "blue"]
+    assert [selected(made, "preview") for made in (first, second, back)] == ["blue", "green", "blue"]
+    assert image(back, "blue") == V1
+    assert gated(back) == {"blue", "service", "ledger"}
+
+
+def test_the_service_stays_where_it_is_until_somebody_promotes(cluster):
+    waits = {"strategy": {"blueGreen": {"autoPromote": False}}}
+    cluster.run(V1, **waits)
+    paused = cluster.run(V2, **waits)
+    assert (selected(paused), selected(paused, "preview")) == ("blue", "green")
+    assert (image(paused, "blue"), image(paused, "green")) == (V1, V2)
+    assert "service" not in gated(paused)
+    promoted = cluster.run(action=Action.PROMOTE, **waits)
+    assert selected(promoted) == "green"
+    assert "service" in gated(promoted)
+
+
+def test_stable_and_canary_share_the_pool_that_the_service_points_to(cluster):
+    cluster.run(V1, **CANARY)
+    made = cluster.run(V2, **CANARY)
+    pools = {spec(made, track)["template"]["metadata"]["labels"]["slipway.dev/pool"] for track in ("stable", "canary")}
+    assert pools == {selected(made)} == {"main"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "tracks"),
+    [
+        (ROLLING, BLUE_GREEN, {"blue"}),
+        (CANARY, BLUE_GREEN, {"blue"}),
+        (BLUE_GREEN, ROLLING, {"stable"}),
+        (BLUE_GREEN, CANARY, {"stable"}),
+        (CANARY, ROLLING, {"stable"}),
+    ],
+    ids=[
+        "rolling to blueGreen",
+        "canary to blueGreen",
+        "blueGreen to rolling",
+        "blueGreen to canary",
+        "canary to rolling",
+    ],
+)
+def test_another_strategy_takes_over_behind_a_gate_and_leaves_nothing_of_the_one_before(cluster, before, after, tracks):
+    cluster.run(V1, **before)
+    cluster.run(V2, **before)
+    made = cluster.run(**after)
+    assert {r.name.removeprefix("myapp-") for r in made.of("Deployment")} == tracks
+    assert ("preview" in names(made)) == (after == BLUE_GREEN)
+    assert "ledger" in gated(made)
+    assert ("service" in gated(made)) == (BLUE_GREEN in (before, after))
+    assert {image(made, track) for track in tracks} == {V2}
 
 
 # What is in it
 
 
-@pytest.fixture(scope="module")
-def pod(everything):
-    return everything.named("myapp-deployment").inputs["spec"]["template"]["spec"]
+@pytest.fixture
+def pod(cluster):
+    return spec(cluster.run(V1, **EVERYTHING), "stable")["template"]["spec"]
 
 
 def test_the_pod_is_safe_by_default(pod):
@@ -198,109 +545,164 @@ def test_the_pod_is_safe_by_default(pod):
     assert container["volumeMounts"] == [{"name": "writable-0", "mountPath": "/tmp"}]
     assert pod["volumes"] == [{"name": "writable-0", "emptyDir": {}}]
     assert pod["imagePullSecrets"] == [{"name": "gitlab-registry"}]
-    assert container["image"] == IMAGE
+    assert container["image"] == V1
 
 
-def test_no_request_is_lost_by_default(everything, pod):
-    spec = everything.named("myapp-deployment").inputs["spec"]
-    (container,) = pod["containers"]
-    assert spec["strategy"] == {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}
-    assert spec["progressDeadlineSeconds"] == 300
-    assert container["readinessProbe"]["tcpSocket"] == {"port": "http"}
-    assert container["ports"] == [{"name": "http", "containerPort": 3000, "protocol": "TCP"}]
-    assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 3}}}
-    assert pod["terminationGracePeriodSeconds"] == 30
-    assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
-    budget = everything.one("PodDisruptionBudget").inputs["spec"]
+@STRATEGIES
+def test_no_request_is_lost_by_default(cluster, strategy):
+    cluster.run(V1, **strategy)
+    made = cluster.run(V2, **strategy)
+    budget = made.one("PodDisruptionBudget").inputs["spec"]
     assert budget["maxUnavailable"] == 1
-    assert budget["selector"] == spec["selector"]
+    for track in made.of("Deployment"):
+        whole = track.inputs["spec"]
+        pod = whole["template"]["spec"]
+        (container,) = pod["containers"]
+        update = {"maxUnavailable": 0, "maxSurge": "100%" if strategy == BLUE_GREEN else 1}
+        assert whole["strategy"] == {"type": "RollingUpdate", "rollingUpdate": update}
+        assert whole["progressDeadlineSeconds"] == 300
+        assert container["readinessProbe"]["tcpSocket"] == {"port": "http"}
+        assert container["ports"] == [{"name": "http", "containerPort": 3000, "protocol": "TCP"}]
+        assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 3}}}
+        assert pod["terminationGracePeriodSeconds"] == 30
+        assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
+        assert budget["selector"]["matchLabels"].items() <= whole["selector"]["matchLabels"].items()
 
 
-def test_replicas_are_declared_unless_an_autoscaler_has_them(build):
-    assert build(replicas=4).named("myapp-deployment").inputs["spec"]["replicas"] == 4
-    scaled = build(autoscaler={"min": 2, "max": 5, "cpu": 60})
-    assert "replicas" not in scaled.named("myapp-deployment").inputs["spec"]
-    assert scaled.one("PodDisruptionBudget")
+@STRATEGIES
+def test_the_provider_does_not_wait_for_what_we_wait_for(cluster, strategy):
+    cluster.run(V1, **strategy)
+    made = cluster.run(V2, **strategy)
+    for resource in [*made.of("Deployment"), *made.of("Service")]:
+        assert resource.inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true", resource.name
 
 
-def test_the_provider_does_not_wait_for_what_we_wait_for(everything):
-    for name in ("myapp-deployment", "myapp-service"):
-        assert everything.named(name).inputs["metadata"]["annotations"]["pulumi.com/skipAwait"] == "true"
-
-
-def test_the_service_the_ingress_and_the_policy_lead_to_the_pods(everything):
-    deployment, service = everything.named("myapp-deployment"), everything.named("myapp-service")
-    labels = deployment.inputs["spec"]["template"]["metadata"]["labels"]
+@STRATEGIES
+def test_the_service_the_ingress_and_the_policy_lead_to_the_pods(cluster, strategy):
+    made = cluster.run(V1, **EVERYTHING, **strategy)
+    (track,) = made.of("Deployment")
+    labels = track.inputs["spec"]["template"]["metadata"]["labels"]
+    service = made.named("myapp-service")
     assert service.inputs["spec"]["selector"].items() <= labels.items()
     assert service.inputs["spec"]["ports"][0]["targetPort"] == "http"
-    rule = everything.one("Ingress").inputs["spec"]["rules"][0]
+    rule = made.one("Ingress").inputs["spec"]["rules"][0]
     assert rule["http"]["paths"][0]["backend"]["service"]["name"] == service.inputs["metadata"]["name"]
-    policy = everything.one("NetworkPolicy").inputs["spec"]
+    policy = made.one("NetworkPolicy").inputs["spec"]
     assert policy["podSelector"]["matchLabels"].items() <= labels.items()
     assert policy["ingress"][0]["ports"] == [{"port": 3000, "protocol": "TCP"}]
 
 
-def test_the_run_that_begins_a_release_is_told_on_the_deployment_and_stays_while_nothing_moves(build):
-    first = prepared()
-    begun = build(first).named("myapp-deployment").inputs["metadata"]["annotations"]
-    assert begun["slipway.dev/by-commit"] == "c0ffee"
-    world = lived(first)
-    live = {**world.objects["Deployment"]}
-    live["metadata"] = {**live["metadata"], "annotations": {**begun, "someone": "else"}}
-    world = World({**world.objects, "Deployment": live}, world.observed)
-    later = replace(prepared(world=world, phase=Phase.HEALTHY), provenance={"commit": "another"})
-    kept = build(later).named("myapp-deployment").inputs["metadata"]["annotations"]
-    assert kept["slipway.dev/by-commit"] == "c0ffee"
-    assert "someone" not in kept
+# Who did it
+
+
+@pytest.mark.parametrize(
+    ("strategy", "moved", "kept"),
+    [(ROLLING, {"stable"}, set()), (BLUE_GREEN, {"green"}, {"blue"}), (CANARY_THAT_WAITS, {"canary"}, {"stable"})],
+    ids=["rolling", "blueGreen", "canary"],
+)
+def test_a_track_tells_of_the_run_that_gave_it_its_release(cluster, strategy, moved, kept):
+    def told(recording):
+        tracks = {
+            r.name.removeprefix("myapp-"): r.inputs["metadata"]["annotations"] for r in recording.of("Deployment")
+        }
+        return {track: found["slipway.dev/by-commit"] for track, found in tracks.items()}
+
+    assert set(told(cluster.run(V1, commit="one", **strategy)).values()) == {"one"}
+    after = {**dict.fromkeys(moved, "two"), **dict.fromkeys(kept, "one")}
+    assert told(cluster.run(V2, commit="two", **strategy)) == after
+    assert told(cluster.run(commit="three", **strategy)) == after
+    assert told(cluster.run(commit="four", replicas=3, **strategy)) == after
+
+
+def test_only_tracks_tell_of_a_run(cluster):
+    made = cluster.run(V1, **EVERYTHING, **BLUE_GREEN)
+    others = [r for r in kubernetes(made) if not r.type.endswith(":Deployment")]
+    assert not [r.name for r in others if any("slipway.dev/by-" in key for key in r.inputs["metadata"]["annotations"])]
+
+
+def test_what_somebody_else_noted_on_a_track_is_not_taken_for_ours(cluster):
+    cluster.run(V1)
+    cluster.objects["Deployment"]["myapp"]["metadata"]["annotations"]["someone"] = "else"
+    assert "someone" not in annotations(cluster.run(), "stable")
+
+
+def test_the_ledger_tells_which_release_is_live_and_which_one_waits(cluster):
+    def told(recording):
+        return {
+            key: value
+            for key, value in annotations(recording, "ledger").items()
+            if key.startswith("slipway.dev/r") or "paused" in key
+        }
+
+    def id_of(recording, track):
+        return spec(recording, track)["template"]["metadata"]["labels"]["slipway.dev/release"]
+
+    first = cluster.run(V1, **CANARY_THAT_WAITS)
+    assert told(first) == {"slipway.dev/release": id_of(first, "stable")}
+    paused = cluster.run(V2, **CANARY_THAT_WAITS)
+    assert told(paused) == {
+        "slipway.dev/release": id_of(first, "stable"),
+        "slipway.dev/paused": id_of(paused, "canary"),
+    }
+    promoted = cluster.run(action=Action.PROMOTE, **CANARY_THAT_WAITS)
+    assert told(promoted) == {"slipway.dev/release": id_of(paused, "canary")}
 
 
 # Secrets
 
 
-def test_a_secret_is_immutable_and_its_values_are_secret_to_the_engine(everything):
-    secret = everything.one("Secret")
+def test_a_secret_is_immutable_and_its_values_are_secret_to_the_engine(cluster):
+    made = cluster.run(V1, **EVERYTHING)
+    secret = made.one("Secret")
     assert secret.inputs["immutable"] is True
     assert secret.inputs["data"] == DATA
     assert "data" in secret.secrets
-    (container,) = everything.named("myapp-deployment").inputs["spec"]["template"]["spec"]["containers"]
+    (container,) = spec(made, "stable")["template"]["spec"]["containers"]
     assert container["envFrom"] == [{"secretRef": {"name": secret.inputs["metadata"]["name"]}}]
     assert secret.ignored == ()
 
 
-def test_no_value_stands_anywhere_else(everything):
-    others = [resource.inputs for resource in everything.resources if resource.type != "kubernetes:core/v1:Secret"]
-    told = str(others) + str(everything.messages)
-    assert "planted-value" not in told
+@STRATEGIES
+def test_no_value_stands_anywhere_else(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    made = cluster.run(V2, **EVERYTHING, **strategy)
+    others = [resource.inputs for resource in made.resources if resource.type != "kubernetes:core/v1:Secret"]
+    told = str(others) + str(made.messages)
+    assert VALUE not in told
     assert DATA["API_KEY"] not in told
-    assert "planted-value" not in repr(prepared(**EVERYTHING))
-    assert DATA["API_KEY"] not in repr(prepared(**EVERYTHING))
 
 
 @pytest.mark.parametrize(
     ("held", "ignored"),
     [
-        (HeldSecret(None, {"metadata": {"name": SECRET, "resourceVersion": "3"}}), {"data"}),
+        (HeldSecret(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
         (HeldSecret(None, None, readable=False), {"data", "metadata"}),
         (HeldSecret(DATA, None, readable=False), {"metadata"}),
     ],
 )
-def test_what_is_not_known_of_a_secret_is_left_as_it_is(build, held, ignored):
-    assert set(build(prepared(secret=held, **EVERYTHING)).one("Secret").ignored) == ignored
+def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
+    assert set(cluster.run(V1, held=held, **EVERYTHING).one("Secret").ignored) == ignored
+
+
+def test_a_held_secret_does_not_print_its_values():
+    held = HeldSecret(DATA, {"data": DATA})
+    assert DATA["API_KEY"] not in repr(held)
 
 
 # What it says
 
 
-def test_the_plan_is_told_to_the_job(everything):
-    assert ("info", "myapp: Progressing: release") in everything.messages
-
-
-def test_release_image_and_phase_are_its_outputs(record):
-    seen = {}
-
-    def program():
-        made = Workload("myapp", WorkloadArgs(prepared(), client=None))
-        pulumi.Output.all(**made.summary).apply(seen.update)
-
-    record(program)
-    assert seen == {"release": prepared().plan.release.id, "image": IMAGE, "phase": "Healthy"}
+@pytest.mark.parametrize(
+    ("strategy", "phase"),
+    [(ROLLING, "Healthy"), (BLUE_GREEN, "Healthy"), (CANARY, "Healthy"), (CANARY_THAT_WAITS, "Paused")],
+    ids=["rolling", "blueGreen", "canary", "canary that waits"],
+)
+def test_the_plan_is_told_to_the_job_and_its_end_is_an_output(cluster, strategy, phase):
+    cluster.run(V1, **strategy)
+    made = cluster.run(V2, **strategy)
+    (told,) = [text for severity, text in made.messages if severity == "info" and text.startswith("myapp: ")]
+    assert told.startswith("myapp: Progressing: release ")
+    (outputs,) = [outputs for type_, outputs in made.outputs if type_ == "slipway:index:Workload"]
+    assert (outputs["image"], outputs["phase"]) == (V2, phase)
+    again = cluster.run(**strategy)
+    assert [text for _, text in again.messages if text.startswith(f"myapp: {phase}: ")]
