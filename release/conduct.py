@@ -202,9 +202,24 @@ class Conductor:
         if not any(self._pods(HOME[pool]).values()):
             self._say(Phase.DEGRADED, f"{HOME[pool]} has no ready pod to switch back to")
             return
-        manifest = manifests.service(self.subject, pool)  # whole: it may have been deleted by hand
-        body: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
-        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
+        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
+        try:
+            patiently(
+                lambda: self.client.patch(
+                    Service,
+                    self.subject.name,
+                    body,
+                    namespace=self.subject.namespace,
+                    patch_type=PatchType.MERGE,
+                    field_manager=MANAGER,
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+            manifest = manifests.service(self.subject, pool)  # deleted by hand: users wait for no release
+            made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
+            patiently(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
         self._note(f"back to {pool}")
         self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
 

@@ -210,9 +210,10 @@ class Observed:
         The Service says it, unless it points to pods that aren't there while the committed release has some: then
         somebody else moved it.
         """
-        serving, last = HOME[self.pool] if self.pool else None, self._committed_track()
+        serving = HOME[self.pool] if self.pool else None
+        last = self._committed_track() or next((name for name in HOME.values() if self.available(name)), None)
         if serving is None or (serving is not last and not self.available(serving) and self.available(last)):
-            return last or next((name for name in HOME.values() if self.available(name)), None)
+            return last
         return serving if serving in self.tracks else last or serving
 
     def _committed_track(self) -> TrackName | None:

@@ -198,7 +198,10 @@ class _Case:
         phase = flying.outcome if flying else Phase.HEALTHY
         tracks = [self._track(live)] if live in self.seen.tracks else []
         beside = tuple(track for track in TrackName if track is not live)
-        under_way = self.seen.carrier(flying.release.id, beside) if flying else None
+        under_way = None
+        if flying:
+            its_own = (flying.track,) if flying.track in beside else ()
+            under_way = self.seen.carrier(flying.release.id, its_own + beside)
         if under_way:
             tracks.append(self._as_it_is(under_way))
         steps: list[Step] = []
@@ -247,16 +250,18 @@ class _Case:
         stable, whole = self.committed.release, self._whole()
         away = (Scale(CANARY, 0),)
         titles = [step.title for step in self.rules.steps]
+        left = self.rules.steps[self.passed :]
+        pauses = any(step.pause is None for step in left)
         begin: list[Step] = []
         if not self._carries(CANARY) or not self.resumes:
-            if self.seen.tracks[STABLE].release != stable.id:  # an update that a newer release overtook
-                begin.append(Apply(STABLE, stable, self.rules.replicas))
+            if self.seen.tracks[STABLE].release != stable.id and not pauses:  # an update that a newer release overtook
+                begin.append(Apply(STABLE, stable, self.rules.replicas))  # else the engine does it
             begin += self._begin(CANARY)
             if CANARY in self.seen.tracks:
                 begin.append(Scale(CANARY, self.rules.steps[0].pods(whole, self.rules.most_canary)))
         conduct: list[Step] = []
         paused_at = None
-        for number, step in enumerate(self.rules.steps[self.passed :], self.passed):
+        for number, step in enumerate(left, self.passed):
             conduct += [
                 Mark(number),
                 Scale(CANARY, step.pods(whole, self.rules.most_canary)),
@@ -268,11 +273,11 @@ class _Case:
             if step.pause is None:
                 paused_at = number
                 break
-        others = self._others({STABLE, CANARY}, [])
         gates: dict[str, Gate] = {CANARY: Gate(tuple(begin), away, self.release)} if begin else {}
         canary = TrackPlan(CANARY, self.release.pod_template(CANARY), self.id, None)
         if paused_at is not None:
             said = f"step {paused_at + 1} of {len(titles)}: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            others = self._others({STABLE, CANARY}, conduct)
             conduct.append(Finish(Phase.PAUSED, said, paused_at + 1))
             gates[LEDGER] = Gate(tuple(conduct), away, self.release)
             first, phase = [self._track(STABLE, stable), canary], Phase.PAUSED
@@ -299,7 +304,7 @@ class _Case:
         begin = self._begin(target)
         if begin and target in self.seen.tracks and not self._carries(target):
             begin.append(Scale(target, 0))  # else two releases would stand beside the live one
-        if home and begin and not pauses and self.seen.pool is not home.pool:
+        if home and begin and self.seen.pool is not home.pool:
             begin.insert(0, Point(home.pool))  # somebody moved users away: they don't wait for the release
         if self.aim.promotes:
             begin.append(Mark(self.passed))
@@ -319,12 +324,16 @@ class _Case:
         if pauses:
             assert home is not None  # noqa: S101  `served` says so
             said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            others = self._others({home, target}, ready)
             gates[LEDGER] = Gate((*ready, Finish(Phase.PAUSED, said, 1)), back, recorded)
             first, pool, phase = [self._track(home), declared], home.pool, Phase.PAUSED
-            others = self._others({home, target}, [])
         else:
             after: list[Step] = [Reached(target), *self._checks(self.rules.after, target), *self._healthy()]
             others = self._others({target}, after)
+            if not blue_green and CANARY in self.seen.tracks:  # its pods are in the pool that users are switched to
+                ready.insert(0, Scale(CANARY, 0))
+                if self.rules.strategy is Strategy.CANARY:
+                    others.append(self._as_it_is(CANARY))
             gates[SERVICE] = Gate(tuple(ready), back, recorded)
             gates[LEDGER] = Gate(tuple(after), self._flipped_back(), recorded)
             first, pool, phase = [declared], target.pool, Phase.HEALTHY
@@ -388,7 +397,8 @@ class _Case:
         """A track with the release and the number that it has."""
         live = self.seen.tracks[track]
         known = self.seen.known(live.release)
-        declared = None if self.rules.replicas is None or track is CANARY else live.wanted
+        scaled = track is CANARY or (self.rules.replicas is None and live.wanted)
+        declared = None if scaled else live.wanted
         return TrackPlan(track, known.pod_template(track) if known else live.template, live.release, declared)
 
     def _others(self, needed: set[TrackName | None], steps: list[Step]) -> list[TrackPlan]:
