@@ -1,19 +1,22 @@
 """An environment: its workloads, each with its release."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
+from lightkube import Client
 
 from components.provider import kubernetes_provider
 from components.workload import Workload, WorkloadArgs
+from errors import UserError
 from preflight import cluster
 from release import checks, manifests
+from release.aim import NothingToDo
 from release.manifests import Subject
-from release.observe import snapshot
-from release.prepare import prepare
+from release.observe import Snapshot, snapshot
+from release.prepare import Prepared, prepare
+from settings import Action, Run
 from settings import Environment as EnvironmentSettings
-from settings import Run
 from settings import Workload as WorkloadSettings
 
 
@@ -46,10 +49,7 @@ class Environment(pulumi.ComponentResource):
             pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
         with cluster.telling(client):
             found = snapshot(client, namespace) if exists else None
-            prepared = {
-                key: prepare(client, subject, args.run, found, preview=preview, warn=pulumi.log.warn)
-                for key, subject in subjects.items()
-            }
+            prepared = _prepared(client, subjects, args.run, found, preview=preview)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         below = pulumi.ResourceOptions(parent=self, provider=provider)
         self.workloads = {
@@ -57,6 +57,26 @@ class Environment(pulumi.ComponentResource):
         }
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
+
+
+def _prepared(
+    client: Client, subjects: Mapping[str, Subject], run: Run, found: Snapshot | None, *, preview: bool
+) -> dict[str, Prepared]:
+    """Every workload with its plan. Where an action is for some of them only, the others are held as they are."""
+    prepared: dict[str, Prepared] = {}
+    idle: dict[str, NothingToDo] = {}
+    for key, subject in subjects.items():
+        try:
+            prepared[key] = prepare(client, subject, run, found, preview=preview, warn=pulumi.log.warn)
+        except NothingToDo as error:
+            idle[key] = error
+    if idle and not prepared:
+        raise UserError("\n".join(map(str, idle.values())))
+    held = replace(run, action=Action.SETTLE)
+    for key, why in idle.items():
+        pulumi.log.info(str(why))
+        prepared[key] = prepare(client, subjects[key], held, found, preview=preview, warn=pulumi.log.warn)
+    return prepared
 
 
 OPTIONAL = {

@@ -111,8 +111,8 @@ def test_what_somebody_changed_by_hand_in_mid_release_and_after_it_is_mended(liv
     time.sleep(1)
     _until(lambda: _tracks_of(admin, namespace, images.digest("slow")), 20)
     track = serving(admin, namespace)
-    victims = admin.list(Pod, namespace=namespace, labels={TRACK_LABEL: track})
-    admin.delete(Pod, next(victims).metadata.name, namespace=namespace)
+    victims = [*admin.list(Pod, namespace=namespace, labels={TRACK_LABEL: track})]
+    admin.delete(Pod, victims[0].metadata.name, namespace=namespace)
     admin.patch(Deployment, deployment_name(track), {"spec": {"replicas": 2}}, namespace=namespace)
     started.wait().expect()
     live.up().expect()
