@@ -95,19 +95,20 @@ class Plan:
 def plan(workload: str, observed: Observed, desired: Release, action: Action, rules: Rules) -> Plan:
     """The plan of one run. `release.aim` says which release; this table says how it gets there.
 
-    | strategy         | observed                                            | way      | target        | ends    |
-    |------------------|-----------------------------------------------------|----------|---------------|---------|
-    | any              | the release is Healthy and serves from its place    | hold     | where it is   | Healthy |
-    | any              | the release is Paused, and nobody promotes it       | hold     | where it is   | Paused  |
-    | rolling          | blue or green serves                                | aside    | stable        | Healthy |
-    | rolling          | otherwise                                           | in place | stable        | Healthy |
-    | canary           | blue or green serves                                | aside    | stable        | Healthy |
-    | canary           | nothing is Healthy, a rollback, or stable has it or no pods | in place | stable | Healthy |
-    | canary           | otherwise, and a step left waits to be promoted     | steps    | canary        | Paused  |
-    | canary           | otherwise                                           | steps    | canary, stable | Healthy |
-    | blueGreen        | the track with the release serves                   | in place | where it is   | Healthy |
-    | blueGreen        | otherwise, with autoPromote off and not promoted    | aside    | the idle one  | Paused  |
-    | blueGreen        | otherwise                                           | aside    | the idle one  | Healthy |
+    | strategy          | observed                                             | way      | target         | ends    |
+    |-------------------|------------------------------------------------------|----------|----------------|---------|
+    | any               | it is only to be settled                             | hold     | where it is    | as it is |
+    | any               | the release is Healthy and serves from its place     | hold     | where it is    | Healthy |
+    | canary, blueGreen | the release is Paused, and nobody promotes it        | hold     | where it is    | Paused  |
+    | rolling, canary   | blue or green serves                                 | aside    | stable         | Healthy |
+    | rolling           | otherwise                                            | in place | stable         | Healthy |
+    | canary            | nothing is Healthy, or stable has no pods            | in place | stable         | Healthy |
+    | canary            | it goes back, or stable has the release              | in place | stable         | Healthy |
+    | canary            | otherwise, and a step left waits to be promoted      | steps    | canary         | Paused  |
+    | canary            | otherwise                                            | steps    | canary, stable | Healthy |
+    | blueGreen         | the release serves, or did until it was deleted      | in place | where it is    | Healthy |
+    | blueGreen         | no autoPromote, not promoted, another release serves | aside    | the idle one   | Paused  |
+    | blueGreen         | otherwise                                            | aside    | the idle one   | Healthy |
 
     Raises NothingToDo where the action has nothing to act on.
     """
@@ -130,8 +131,7 @@ class _Case:
         self.target = self._target()
         self.proven = (
             not self.resumes
-            and self.committed is not None
-            and self.committed.release.id == self.id
+            and self._is_committed()
             and self._carries(self.target)
         )
         """The release is Healthy already: there is nothing to begin, to check or to record."""
@@ -182,9 +182,12 @@ class _Case:
             return self.home
         if carrier := self.seen.carrier(self.id, tuple(c for c in COLOURS if c is not self.home)):
             return carrier
-        if self.home in COLOURS and self.home not in self.seen.tracks:
+        if self.home in COLOURS and self.home not in self.seen.tracks and self._is_committed():
             return self.home  # deleted by hand: made anew where it was
         return TrackName.GREEN if self.home is TrackName.BLUE else TrackName.BLUE
+
+    def _is_committed(self) -> bool:
+        return self.committed is not None and self.committed.release.id == self.id
 
     def _carries(self, track: TrackName | None) -> bool:
         live = self.seen.tracks.get(track) if track else None
@@ -298,8 +301,8 @@ class _Case:
         back: tuple[Step, ...] = () if self.proven else (Scale(target, 0),)
         to_prove = blue_green and not self.proven and (self.passed == 0 or self.aim.rolls_back)
         pauses = to_prove and not (self.rules.auto_promote or self.aim.rolls_back or self.aim.promotes)
-        served = home in self.seen.tracks and self.seen.tracks[home].wanted > 0  # else there is nothing to wait beside
-        pauses = pauses and served and self.committed is not None
+        beside = self.seen.tracks.get(home) if home and self.committed else None
+        pauses = pauses and beside is not None and beside.wanted > 0  # else nobody is served meanwhile
 
         begin = self._begin(target)
         if begin and target in self.seen.tracks and not self._carries(target):
@@ -322,7 +325,7 @@ class _Case:
         gates: dict[str, Gate] = {target: Gate(tuple(begin), back, recorded)} if begin else {}
         declared = self._track(target, self.release, few if pauses else whole)
         if pauses:
-            assert home is not None  # noqa: S101  `served` says so
+            assert home is not None  # noqa: S101  `beside` says so
             said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
             others = self._others({home, target}, ready)
             gates[LEDGER] = Gate((*ready, Finish(Phase.PAUSED, said, 1)), back, recorded)

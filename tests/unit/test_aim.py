@@ -1,0 +1,102 @@
+"""Which release a run is about, row by row of the table in release/aim.py."""
+
+import re
+
+import pytest
+
+from release import aim as module
+from release.aim import NothingToDo, aim
+from release.model import Observed, Phase, Record
+from settings import Action
+from tests.unit.simulation import release
+
+V1, V2, V3 = release(1), release(2), release(3)
+HEALTHY, DEGRADED, PAUSED, PROGRESSING = Phase.HEALTHY, Phase.DEGRADED, Phase.PAUSED, Phase.PROGRESSING
+REFUSED = "refused"
+
+
+def ledger(*entries):
+    """What is seen where these releases came to these outcomes, oldest first."""
+    at = "2026-01-01T00:00:00+00:00"
+    return Observed(ledger=tuple(Record(n, one, outcome, at, at, 1.0) for n, (one, outcome) in enumerate(entries, 1)))
+
+
+NOTHING = ledger()
+LIVE = ledger((V1, HEALTHY))
+UNDER_WAY = ledger((V1, HEALTHY), (V2, PROGRESSING))
+WAITS = ledger((V1, HEALTHY), (V2, PAUSED))
+FIRST = ledger((V1, PROGRESSING))
+FAILED = ledger((V1, HEALTHY), (V2, HEALTHY), (V3, DEGRADED))
+TWO = ledger((V1, HEALTHY), (V2, HEALTHY))
+TWICE = ledger((V1, HEALTHY), (V2, HEALTHY), (V1, HEALTHY))
+ONLY_FAILED = ledger((V1, DEGRADED))
+
+ROWS = {
+    ("deploy", "anything", "the desired release"): [(NOTHING, V3), (LIVE, V3), (WAITS, V3), (FAILED, V3)],
+    ("promote", "a release is under way", "that one, past its pause"): [(WAITS, V2), (UNDER_WAY, V2), (FIRST, V1)],
+    ("promote", "none is", REFUSED): [(NOTHING, None), (LIVE, None), (FAILED, None)],
+    ("abort", "a release is under way, another is Healthy", "the newest Healthy one"): [(WAITS, V1), (UNDER_WAY, V1)],
+    ("abort", "none is under way, or none is Healthy", REFUSED): [(LIVE, None), (FIRST, None), (NOTHING, None)],
+    ("rollback", "a release is under way or the last one Degraded", "the newest Healthy one before it"): [
+        (WAITS, V1), (FAILED, V2),
+    ],
+    ("rollback", "the last one is Healthy", "the newest Healthy one before it"): [(TWO, V1), (TWICE, V2)],
+    ("rollback", "no Healthy one before it", REFUSED): [(NOTHING, None), (LIVE, None), (ONLY_FAILED, None)],
+    ("settle", "a release is under way and not Paused", REFUSED): [(UNDER_WAY, None), (FIRST, None)],
+    ("settle", "otherwise", "what is there, held"): [(WAITS, V2), (LIVE, V1), (FAILED, V2), (NOTHING, V3)],
+}  # fmt: skip
+
+
+def rows():
+    """The table of the docstring: action, ledger, aim."""
+    lines = [line for line in (aim.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
+    return [tuple(cell.strip() for cell in line.strip().strip("|").split("|")) for line in lines]
+
+
+def test_the_table_is_what_is_tested_here():
+    assert rows() == list(ROWS)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=" ".join)
+def test_each_row_of_the_table(row):
+    for seen, release_ in ROWS[row]:
+        action = Action(row[0])
+        if row[2] == REFUSED:
+            assert release_ is None
+            with pytest.raises(NothingToDo, match=rf"^workload app: SLIPWAY_ACTION={action}: \w"):
+                aim("app", seen, V3, action)
+        else:
+            assert aim("app", seen, V3, action).release == release_
+
+
+def test_only_a_paused_release_is_past_its_pause():
+    assert aim("app", WAITS, V3, Action.PROMOTE).promotes
+    assert not aim("app", UNDER_WAY, V3, Action.PROMOTE).promotes
+
+
+def test_only_going_back_skips_steps_and_only_settle_holds():
+    aims = {action: aim("app", TWO if action is not Action.PROMOTE else WAITS, V3, action) for action in
+            (Action.DEPLOY, Action.PROMOTE, Action.ROLLBACK, Action.SETTLE)}  # fmt: skip
+    aims[Action.ABORT] = aim("app", WAITS, V3, Action.ABORT)
+    assert {action for action, one in aims.items() if one.rolls_back} == {Action.ABORT, Action.ROLLBACK}
+    assert {action for action, one in aims.items() if one.holds} == {Action.SETTLE}
+
+
+@pytest.mark.parametrize(
+    ("seen", "action", "remedy"),
+    [
+        (LIVE, Action.PROMOTE, "run without SLIPWAY_ACTION to deploy"),
+        (LIVE, Action.ABORT, f"{V1.id} is live; use SLIPWAY_ACTION=rollback"),
+        (NOTHING, Action.ABORT, "nothing is live"),
+        (LIVE, Action.ROLLBACK, f"no Healthy release besides {V1.id}; deploy an image with SLIPWAY_IMAGE"),
+        (UNDER_WAY, Action.SETTLE, "run without SLIPWAY_ACTION to go on"),
+    ],
+)
+def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
+    with pytest.raises(NothingToDo, match=re.escape(remedy)):
+        aim("app", seen, V3, action)
+
+
+def test_before_names_the_workload_where_no_action_is_given():
+    with pytest.raises(NothingToDo, match=r"^workload app: nothing to roll back to"):
+        module.before("app", NOTHING, "")
