@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
+from preflight import cluster
 from release import ledger, manifests
 from release.manifests import Subject
 from release.model import Moment, Phase, Pool, Record, Release, TrackName
 from settings import Environment, Workload
-from slipway import render
+from slipway import read, render, status
 from slipway.view import workloads
 
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
@@ -254,3 +255,28 @@ def test_machines_get_the_same_in_camel_case():
     assert only["window"] == {"keptUntil": "forever", "seconds": None}
     assert only["live"]["release"] == V2.id
     assert [track["track"] for track in only["tracks"]] == ["blue", "green"]
+
+
+def test_a_cluster_that_goes_away_while_watching_is_told_below_what_was_last_read(monkeypatch, capsys):
+    found = {"apps": namespace([deployment(STABLE, V1)], records=[record(1, V1)])}
+    answers = [found, cluster.PreflightError("the cluster does not answer"), found]
+
+    def snapshots(*_):
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def pause(_):
+        if len(answers) == 1:  # the trouble was shown
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(cluster, "connect", lambda: None)
+    monkeypatch.setattr(read, "namespaces", lambda *_: ("apps",))
+    monkeypatch.setattr(read, "snapshots", snapshots)
+    monkeypatch.setattr(status.time, "sleep", pause)
+    with pytest.raises(KeyboardInterrupt):
+        status.watch([], [])
+    last = capsys.readouterr().out
+    assert V1.id in last
+    assert "UTC: the cluster does not answer; above is what was read last" in " ".join(last.split())
