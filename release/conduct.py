@@ -189,6 +189,8 @@ class Conductor:
             found = patiently(lambda: self._endpoints(service))
             wanted = {name for name, ready in self._pods(step.track).items() if ready}
             if wanted == {name for name, ready in found.items() if ready}:
+                if not step.preview:
+                    self._note(f"users reach {step.track}")
                 return
             if time.monotonic() > deadline:
                 raise ReleaseFailed(
@@ -263,6 +265,7 @@ class Conductor:
         if step.title:
             self._say(Phase.PROGRESSING, step.title + (f", {step.seconds} s" if step.seconds else ""))
             self._note(step.title)
+            self.book.save()  # so that `status` knows the step while it lasts
         settings = self.subject.workload.release_checks
         wanted: Mapping[str, CheckSettings] = {name: settings[name] for name in step.names}
         if not wanted and not step.seconds:
