@@ -1,13 +1,14 @@
 """The schema for editors is that of the models, and says of a stack file what the program says."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from settings import Stack
+from settings import Stack, Strategy, parse
 from settings.schema import schema
 from tests.wrong_configurations import WRONG, Wrong
 
@@ -85,6 +86,17 @@ def test_a_stack_file_of_the_repository_follows_the_schema_and_names_it(path: Pa
     text = path.read_text()
     assert text.startswith("# yaml-language-server: $schema=settings/slipway.schema.json\n")
     assert told(yaml.safe_load(text)["config"]) == []
+
+
+@pytest.mark.parametrize("stack", ["staging", "production"])
+def test_what_a_stack_file_shows_in_comments_is_right_too(stack: str) -> None:
+    shown = re.sub(r"(?m)^( +)# ( *)([A-Za-z_]+:)", r"\1\2\3", (ROOT / f"Pulumi.{stack}.yaml").read_text())
+    config = yaml.safe_load(shown)["config"]
+    blocks = {key.removeprefix("slipway:"): block for key, block in config.items()}
+    assert told(config) == []
+    (workload,) = parse(blocks, {}, file="f").workloads.values()
+    assert workload.checks
+    assert workload.strategy != Strategy()
 
 
 RIGHT = [
