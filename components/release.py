@@ -189,11 +189,14 @@ def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.Res
     """Before an autoscaler takes over: the number of pods gets a second owner.
 
     Server-side apply drops a field that its only owner no longer declares, and a Deployment without `replicas` has one
-    pod: with a second owner the number stays until the autoscaler sets its own.
+    pod: with a second owner the number stays until the autoscaler sets its own. One that scales another track than the
+    one that serves from now on has not done so.
     """
     subject, world = args.prepared.subject, args.prepared.world
-    live = world.live("Deployment", track.suffix)
-    if not subject.workload.autoscaler or live is None or world.live("HorizontalPodAutoscaler"):
+    live, scaler = world.live("Deployment", track.suffix), world.live("HorizontalPodAutoscaler")
+    scaled = scaler["spec"]["scaleTargetRef"]["name"] if scaler else None
+    held = scaler is None or (track is args.prepared.plan.live and scaled != subject.name + track.suffix)
+    if not subject.workload.autoscaler or live is None or not held:
         return []
     own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
 

@@ -462,7 +462,7 @@ class Simulation:
                 continue
             cluster.beat()
             if track := next((t for t in TrackName if urn == t), None):
-                self._handover(world, track)
+                self._handover(world, made, track)
             if where in made.gates:
                 conductor.passes(made.gates[where], Interrupt())
             cluster.write(kind, NAME + suffix, inputs)
@@ -521,9 +521,11 @@ class Simulation:
             wanted["metadata"]["annotations"][OBSERVED] = f"nothing at {self.cluster.now}"
         return wanted
 
-    def _handover(self, world: World, track: TrackName) -> None:
-        live = world.live("Deployment", track.suffix)
-        if self.settings.autoscaler and live and not world.live("HorizontalPodAutoscaler"):
+    def _handover(self, world: World, made: Plan, track: TrackName) -> None:
+        live, scaler = world.live("Deployment", track.suffix), world.live("HorizontalPodAutoscaler")
+        scaled = scaler["spec"]["scaleTargetRef"]["name"] if scaler else None
+        held = scaler is None or (track is made.live and scaled != NAME + track.suffix)
+        if self.settings.autoscaler and live and held:
             self.cluster.hold(NAME + track.suffix, live["spec"]["replicas"])
 
     def _measure(self, run: Run, result: Result, watch: "Watch") -> Callable[..., tuple[Verdict, ...]]:
@@ -568,6 +570,7 @@ class Watch:
 
     def __init__(self, simulation: Simulation, seen: Observed, made: Plan, result: Result, *, rolls_back: bool) -> None:
         self.simulation, self.seen, self.plan, self.result = simulation, seen, made, result
+        self.rolls_back = rolls_back
         self.cluster, self.rules = simulation.cluster, Rules.of(simulation.settings)
         self.log: list[str] = []
         home = seen.tracks.get(seen.home) if seen.home else None
@@ -663,6 +666,8 @@ class Watch:
         if serving in result.failed_before - {served, committed}:
             self._broken("a release serves whose check failed before")
         others = [t for t in HOME.values() if now["templates"].get(NAME + t.suffix) == committed]
+        if self.rolls_back:  # from what is there; it is not switched back to that
+            others = []
         if serving in result.failed_after - {committed} and any(self.cluster.ready(NAME + t.suffix) for t in others):
             self._broken("a release serves whose check failed, though another was there")
         if self.flips and result.how == "done":
