@@ -94,9 +94,10 @@ def encode(records: tuple[Record, ...]) -> dict[str, str]:
 
 
 def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
-    """The newest `keep` records, and always the newest two Healthy ones: without them a rollback has no target."""
-    healthy = [r for r in records if r.outcome is Phase.HEALTHY][-2:]
-    return tuple(r for r in records if r in records[-keep:] or r in healthy)
+    """The newest `keep` records, and always those of the newest two Healthy releases: a rollback needs both."""
+    healthy = {r.release.id: r.sequence for r in records if r.outcome is Phase.HEALTHY}  # of each the newest
+    needed = sorted(healthy.values())[-2:]
+    return tuple(r for r in records if r in records[-keep:] or r.sequence in needed)
 
 
 def write(
