@@ -10,8 +10,8 @@ from lightkube.resources.core_v1 import Pod
 
 from errors import UserError
 from release import rollout
-from release.model import RELEASE_LABEL
-from release.rollout import RolloutFailed
+from release.model import RELEASE_LABEL, TRACK_LABEL, TrackName
+from release.rollout import ReleaseFailed
 
 OURS = "ours"
 
@@ -52,18 +52,19 @@ def pod(name="myapp-1", **status):
 class Scene:
     """The cluster moment by moment: what is seen at each second, an exception where it is away."""
 
-    def __init__(self, moments, pods=(), log=()):
+    def __init__(self, moments, pods=(), log=(), track=TrackName.STABLE):
         self.moments, self.pods, self.lines, self.now, self.said = dict(moments), list(pods), log, 0.0, []
+        self.track = track
 
     def get(self, kind, name, namespace):
-        assert (kind, name, namespace) == (Deployment, "myapp", "staging")
+        assert (kind, name, namespace) == (Deployment, "myapp" + self.track.suffix, "staging")
         moment = self.moments[max(at for at in self.moments if at <= self.now)]
         if isinstance(moment, Exception):
             raise moment
         return SimpleNamespace(to_dict=lambda: moment)
 
     def list(self, kind, namespace, labels):
-        assert (kind, namespace, labels[RELEASE_LABEL]) == (Pod, "staging", OURS)
+        assert (kind, namespace, labels[RELEASE_LABEL], labels[TRACK_LABEL]) == (Pod, "staging", OURS, self.track)
         if isinstance(self.pods, Exception):
             raise self.pods
         return list(self.pods)
@@ -78,13 +79,13 @@ class Scene:
 
     def wait(self, deadline=60):
         rollout.wait(
-            self, "myapp", "staging", release=OURS, deadline=deadline,
+            self, "myapp", "staging", track=self.track, release=OURS, deadline=deadline,
             tell=self.said.append, clock=lambda: self.now, sleep=self.sleep,
         )  # fmt: skip
 
 
 def failure(scene, deadline=60):
-    with pytest.raises(RolloutFailed) as failed:
+    with pytest.raises(ReleaseFailed) as failed:
         scene.wait(deadline)
     return failed.value
 
@@ -97,10 +98,18 @@ def test_it_ends_when_every_pod_is_ours_and_available_and_no_old_one_is_left():
     scene.wait()
     assert 6 <= scene.now < 6.5
     assert scene.said == [
-        "1 of 3 updated, 3 available",
-        "3 of 3 updated, 2 available",
-        "3 of 3 updated, 3 available",
+        "stable: 1 of 3 updated, 3 available",
+        "stable: 3 of 3 updated, 2 available",
+        "stable: 3 of 3 updated, 3 available",
     ]
+
+
+@pytest.mark.parametrize("track", TrackName)
+def test_each_track_is_waited_for_by_its_own_deployment_and_told_by_its_name(track):
+    scene = Scene({0: live(1, 3, 4), 6: DONE}, pods=[unschedulable()], track=track)
+    scene.wait()
+    assert scene.said == [f"{track}: 1 of 3 updated, 3 available", *scene.said[1:]]
+    assert scene.said[1].startswith("pod myapp-1: unschedulable")
 
 
 @pytest.mark.parametrize("unfinished", [live(3, 3, 3, seen=False), live(2, 3, 3), live(3, 2, 3), live(3, 3, 4)])
@@ -169,7 +178,7 @@ def test_a_refusal_is_given_a_moment_and_is_then_the_end_with_the_remedy(code):
     with pytest.raises(UserError, match=r"no longer shows .* \(Unauthorized\): .*`pulumi up` on the access") as told:
         scene.wait()
     assert scene.now < 6
-    assert not isinstance(told.value, RolloutFailed)
+    assert not isinstance(told.value, ReleaseFailed)
 
 
 def test_a_deployment_that_is_deleted_meanwhile_ends_the_wait():
@@ -181,7 +190,7 @@ def test_a_deployment_that_is_deleted_meanwhile_ends_the_wait():
 def test_another_run_that_takes_over_ends_the_wait_and_keeps_the_ledger():
     with pytest.raises(UserError, match="release ours was replaced by theirs") as told:
         Scene({0: live(1), 2: live(3, 3, 3, release="theirs")}).wait()
-    assert not isinstance(told.value, RolloutFailed)
+    assert not isinstance(told.value, ReleaseFailed)
 
 
 # Its reasons
@@ -237,7 +246,7 @@ def test_the_reason_is_told_once_while_it_stalls_and_with_the_failure(case):
     of, reason = REASONS[case]
     scene = Scene({0: live(1, 3, 4)}, pods=[of], log=["one\n", "\n", "two\n"])
     failed = failure(scene, deadline=30)
-    assert scene.said == ["1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
+    assert scene.said == ["stable: 1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
     assert str(failed) == f"workload myapp: release ours did not come up within 30 s: pod myapp-1: {reason}"
 
 
