@@ -258,10 +258,10 @@ class Cluster:
         for (kind, name), live in self.objects.items():
             found[kind][name] = dict(live)
             if kind == "Deployment":
-                found[kind][name]["status"] = self._status(name, live)
+                found[kind][name]["status"] = self.status(name, live)
         return found
 
-    def _status(self, name: str, live: dict[str, Any]) -> dict[str, int]:
+    def status(self, name: str, live: dict[str, Any]) -> dict[str, int]:
         pods = self.pods[name]
         return {
             "observedGeneration": live.get("seen", 0),
