@@ -124,10 +124,7 @@ class _Case:
         self.home = observed.home
         self.committed = observed.committed
         self.flying = observed.in_flight
-        self.resumes = (
-            self.flying is not None and self.flying.release.id == self.id and self.flying.strategy == rules.strategy
-        )
-        """The release under way is this one, in this strategy: it goes on where it is."""
+        self.resumes = self._resumes()
         self.target = self._target()
         self.proven = (
             not self.resumes
@@ -153,7 +150,7 @@ class _Case:
 
     def _way(self) -> Way:
         paused = self.resumes and self.flying is not None and self.flying.outcome is Phase.PAUSED
-        if self.aim.holds or (paused and not self.aim.promotes and self._in_its_place()):
+        if self.aim.holds or (paused and not self.aim.promotes):
             return Way.HOLD
         if self.rules.strategy is Strategy.BLUE_GREEN:
             here = self.home is self.target and self.seen.pool is self.target.pool
@@ -170,10 +167,17 @@ class _Case:
         asleep = self.rules.replicas is None and not self.seen.tracks[self.target].wanted  # no autoscaler leaves 0
         return way if asleep else Way.HOLD
 
-    def _in_its_place(self) -> bool:
-        """A Paused release is where this strategy would have it; another strategy begins anew with it."""
-        here = COLOURS if self.rules.strategy is Strategy.BLUE_GREEN else (CANARY,)
-        return self.seen.carrier(self.id, here) is not None and self.rules.strategy is not Strategy.ROLLING
+    def _resumes(self) -> bool:
+        """The release under way is this one, in this strategy: it goes on where it is.
+
+        What it has passed counts only while the pods that have passed it are there: else it begins anew.
+        """
+        flying = self.flying
+        if flying is None or flying.release.id != self.id or flying.strategy != self.rules.strategy:
+            return False
+        its_own = COLOURS if self.rules.strategy is Strategy.BLUE_GREEN else (CANARY, STABLE)
+        untried = flying.outcome is Phase.PROGRESSING and not flying.step
+        return untried or self.seen.carrier(self.id, its_own) is not None
 
     def _target(self) -> TrackName:
         if self.rules.strategy is not Strategy.BLUE_GREEN:

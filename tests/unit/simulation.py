@@ -24,7 +24,7 @@ from release.conduct import SCALER, Conductor
 from release.interrupt import Interrupt
 from release.ledger import Book
 from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
-from release.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Release, TrackName
+from release.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
 from release.observe import SUFFIXES, World, observe
 from release.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
 from release.prepare import OBSERVED, _settled, declared
@@ -380,6 +380,8 @@ class Simulation:
     recorded: dict[str, Any] = field(default_factory=dict)
     """The inputs of the stack's state."""
     trace: list[str] = field(default_factory=list)
+    transitions: set[tuple[str, str]] = field(default_factory=set)
+    """Every phase that a release went to, with the one before; to the same one where it stayed."""
 
     @property
     def subject(self) -> Subject:
@@ -449,7 +451,7 @@ class Simulation:
             strategy=Rules.of(self.settings).strategy,
             book=Book(
                 world.observed.ledger,
-                lambda records: ledger.write(cluster, NAME, NAMESPACE, self.subject.labels, records),  # type: ignore[arg-type]
+                self._store,
                 keep=self.settings.keep_releases,
                 now=lambda: cluster.now,
             ),
@@ -478,6 +480,13 @@ class Simulation:
             result.changes.append(f"delete {urn}")
             cluster.beat()
             del self.recorded[urn]
+
+    def _store(self, records: tuple[Record, ...]) -> None:
+        live = self.cluster.objects.get(("ConfigMap", ledger.name(NAME)), {})
+        before = {record.sequence: str(record.outcome) for record in ledger.decode(live.get("data"))}
+        ledger.write(self.cluster, NAME, NAMESPACE, self.subject.labels, records)  # type: ignore[arg-type]
+        after = {record.sequence: str(record.outcome) for record in records}
+        self.transitions |= {(before.get(number, "[*]"), outcome) for number, outcome in after.items()}
 
     def autoscaled(self, pods: int) -> None:
         """The autoscaler, where there is one, finds another number right."""

@@ -306,6 +306,17 @@ def test_a_run_that_pauses_removes_what_the_strategy_before_left(settings):
         assert Remove(left) in steps
 
 
+@pytest.mark.parametrize(("settings", "track"), [(WAITS, GREEN), (PAUSES, CANARY)])
+def test_a_paused_release_whose_pods_were_deleted_is_proved_anew_and_waits_again(settings, track):
+    world, made = Scene((settings, V1, V2, deleted(track))).planned()
+    assert made.phase is Phase.PAUSED
+    assert Check in [type(step) for gate in made.gates.values() for step in gate.steps]
+    assert world.up(V2).how == "done"
+    assert world.seen.ledger[-1].step == 1
+    promoted = Scene((settings, V1, V2, deleted(track)), Run(3, PROMOTE)).planned()[1]
+    assert Check in [type(step) for gate in promoted.gates.values() for step in gate.steps]
+
+
 def test_a_first_release_that_fails_leaves_nothing_to_go_back_to_and_says_so():
     world = Scene((SWITCH,)).planned()[0]
     failed = world.up(Run(1, fails=0))
