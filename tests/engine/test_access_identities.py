@@ -47,7 +47,9 @@ def test_a_deploy_job_releases_and_removes_and_a_merge_request_previews(access, 
     live = admin.get(Deployment, "myapp", namespace=namespace)
     assert live.status.availableReplicas >= 1
 
-    jobs.configure(blocks(namespace, myapp=app(replicas=2)))  # the other kinds go: deletes need list and watch
+    # The other kinds go: deletes need list and watch. A switch reads endpoints, a check asks the preview Service.
+    checked = app(replicas=2, strategy="blueGreen", checks={"answers": {"http": {"path": "/healthz"}}})
+    jobs.configure(blocks(namespace, myapp=checked))
     shown = jobs.preview(KUBECONFIG=preview, SLIPWAY_IMAGE=images.v2).expect()
     assert shown.changes["delete"] >= 3
     refused = jobs.up(KUBECONFIG=preview, SLIPWAY_IMAGE=images.v2)
@@ -55,7 +57,8 @@ def test_a_deploy_job_releases_and_removes_and_a_merge_request_previews(access, 
     assert "Traceback" not in refused.output
     assert admin.get(Deployment, "myapp", namespace=namespace).metadata.generation == live.metadata.generation
 
-    jobs.up(KUBECONFIG=deploy, SLIPWAY_IMAGE=images.v2).expect()
+    released = jobs.up(KUBECONFIG=deploy, SLIPWAY_IMAGE=images.v2).expect()
+    assert "Service myapp-preview /healthz answers 200" in released.output
     jobs.destroy(KUBECONFIG=deploy).expect()
     left = admin.list(Deployment, namespace=namespace)  # the provider does not wait until it is gone
     assert all(deployment.metadata.deletionTimestamp for deployment in left)
