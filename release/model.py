@@ -208,11 +208,14 @@ class Observed:
         """The track that users are, or were last, served by.
 
         The Service says it, unless it points to pods that aren't there while the committed release has some: then
-        somebody else moved it.
+        somebody else moved it. Where it says nothing, users are best served by the committed release, else by any.
         """
-        serving = HOME[self.pool] if self.pool else None
-        last = self._committed_track() or next((name for name in HOME.values() if self.available(name)), None)
-        if serving is None or (serving is not last and not self.available(serving) and self.available(last)):
+        serving, last = HOME[self.pool] if self.pool else None, self._committed_track()
+        some = next((name for name in HOME.values() if self.available(name)), None)
+        if serving is None:
+            return last if self.available(last) else some or last
+        last = last or some
+        if serving is not last and not self.available(serving) and self.available(last):
             return last
         return serving if serving in self.tracks else last or serving
 

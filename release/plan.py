@@ -103,7 +103,7 @@ def plan(workload: str, observed: Observed, desired: Release, action: Action, ru
     | rolling, canary   | blue or green serves                                 | aside    | stable         | Healthy |
     | rolling           | otherwise                                            | in place | stable         | Healthy |
     | canary            | nothing is Healthy, or stable has no pods            | in place | stable         | Healthy |
-    | canary            | it goes back, or stable has the release              | in place | stable         | Healthy |
+    | canary            | it goes back, was Healthy last, or stable has it     | in place | stable         | Healthy |
     | canary            | otherwise, and a step left waits to be promoted      | steps    | canary         | Paused  |
     | canary            | otherwise                                            | steps    | canary, stable | Healthy |
     | blueGreen         | the release serves, or did until it was deleted      | in place | where it is    | Healthy |
@@ -158,7 +158,8 @@ class _Case:
         if self.home in COLOURS:
             return Way.ASIDE
         stable = self.seen.tracks.get(STABLE)
-        skips = self.aim.rolls_back or not self.committed or not (stable and stable.wanted) or self._carries(STABLE)
+        unserved = not self.committed or not (stable and stable.wanted)
+        skips = unserved or self.aim.rolls_back or self._is_committed() or self._carries(STABLE)
         return Way.STEPS if self.rules.strategy is Strategy.CANARY and not skips else self._held_or(Way.IN_PLACE)
 
     def _held_or(self, way: Way) -> Way:
@@ -313,8 +314,6 @@ class _Case:
             begin.append(Scale(target, 0))  # else two releases would stand beside the live one
         if home and begin and self.seen.pool is not home.pool:
             begin.insert(0, Point(home.pool))  # somebody moved users away: they don't wait for the release
-        if self.aim.promotes:
-            begin.append(Mark(self.passed))
         shown: list[Step] = [Ready(target, self.id), *([Reached(target, preview=True)] if blue_green else [])]
         proof = self._checks(self.rules.before, target) if to_prove else []
         full_already = self._carries(target) and self.seen.tracks[target].wanted >= whole
@@ -437,7 +436,9 @@ class _Case:
         return healthy and (self.rules.keep == "forever" or self.seen.window_open)
 
     def _begin(self, track: TrackName) -> list[Step]:
-        return [] if self.resumes or self.proven else [Begin(self.release, track)]
+        if self.resumes:
+            return [Mark(self.passed)] if self.aim.promotes else []
+        return [] if self.proven else [Begin(self.release, track)]
 
     def _checks(self, names: tuple[str, ...], track: TrackName) -> list[Step]:
         skipped = self.proven or (self.aim.rolls_back and not self.rules.check_rollback) or self._whole() == 0

@@ -96,6 +96,10 @@ def stable_has_it(seen: Observed) -> bool:
     return seen.tracks[STABLE].release == release(2).id
 
 
+def stable_has_three(seen: Observed) -> bool:
+    return seen.tracks[STABLE].release == release(3).id
+
+
 def first_step_passed(seen: Observed) -> bool:
     return seen.ledger[-1].release == release(2) and seen.ledger[-1].step == 1
 
@@ -146,10 +150,11 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "stable was deleted": Scene((STEPS, V1, deleted(STABLE))),
         "nobody was served": Scene((workload("canary", replicas=0), V1, STEPS)),
     },
-    ("canary", "it goes back, or stable has the release"): {
+    ("canary", "it goes back, was Healthy last, or stable has it"): {
         "back": Scene((STEPS, V2, V1), Run(3, ROLLBACK)),
         "killed while stable takes it": Scene((STEPS, V1, killed(V2, stable_has_it))),
         "its pods are gone": Scene((STEPS, V2, lambda world: world.cluster.scale(NAME, 1))),
+        "killed while stable took a newer one": Scene((STEPS, V2, killed(Run(3), stable_has_three))),
     },
     ("canary", "otherwise, and a step left waits to be promoted"): {
         "the next one": Scene((PAUSES, V1)),
@@ -263,6 +268,21 @@ def test_without_a_ledger_the_track_that_has_pods_is_the_one_that_serves():
 
     world, made = Scene((STEPS, V1, moved(Pool.BLUE), lose)).planned()
     assert (world.seen.home, made.way) == (STABLE, Way.IN_PLACE)
+
+
+def test_a_service_that_is_gone_is_made_again_for_the_track_that_has_pods():
+    def fail(world: Simulation) -> None:
+        world.cluster.gone("Service", NAME)
+        world.cluster.sick.add(release(2).id)
+        for pods in world.cluster.pods[f"{NAME}-green"].values():
+            pods.ready = 0
+
+    world, _ = Scene((SWITCH, V1, V2, fail), Run(2, SETTLE)).planned()
+    assert world.up(Run(2, SETTLE)).how == "done"
+    assert world.seen.pool is Pool.BLUE
+    world.cluster.sick.clear()
+    assert world.up(V2).how == "done"
+    assert world.seen.pool is Pool.GREEN
 
 
 def test_what_is_warm_keeps_its_pods_though_it_is_looked_at_again():
