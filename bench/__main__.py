@@ -68,15 +68,15 @@ def main() -> int:
 def measured(refs: list[str], rounds: int) -> tuple[dict[str, list[float]], list[float]]:
     """Seconds of each arm, and for how long both versions answered in a switch."""
     work = Path(tempfile.mkdtemp(prefix="slipway-bench-"))
-    rolling = stack(work / "rolling", "bench-rolling", {"replicas": 3})
-    blue_green = stack(work / "blue-green", "bench-blue-green", CHECKED)
+    rolling = stack(work / "bench-rolling", "bench-rolling", {"replicas": 3})
+    blue_green = stack(work / "bench-blue-green", "bench-blue-green", CHECKED)
     kubectl_file = rivals.manifest_file(work, "bench-kubectl", WORKLOAD)
     chart = rivals.chart(work, "bench-helm", WORKLOAD)
     bare = rivals.bare_program(work, "bench-bare", WORKLOAD, refs[0])
     kubectl = ["kubectl", "-n", "bench-kubectl"]
 
     def up(space: Workspace, **variables: str) -> None:
-        space.run([*UP, "--stack", "bench"], env={**os.environ, **variables})
+        space.run([*UP, "--stack", space.directory.name], env={**os.environ, **variables})
 
     def set_image(image: str) -> None:
         rolling.run([*kubectl, "set", "image", "deployment/myapp", f"myapp={image}"])
@@ -114,7 +114,7 @@ def measured(refs: list[str], rounds: int) -> tuple[dict[str, list[float]], list
 
 
 def stack(directory: Path, namespace: str, workload: Mapping[str, Any]) -> Workspace:
-    """A project with one stack, `bench`, of one workload."""
+    """A project with one stack of one workload; it is called as the directory, since all share one backend."""
     space = Workspace(directory)
     config = {
         "config": {
@@ -122,8 +122,8 @@ def stack(directory: Path, namespace: str, workload: Mapping[str, Any]) -> Works
             "slipway:workloads": {"myapp": dict(workload)},
         }
     }
-    (space.directory / "Pulumi.bench.yaml").write_text(yaml.safe_dump(config))
-    space.run(["pulumi", "stack", "select", "--create", "bench"])
+    (space.directory / f"Pulumi.{directory.name}.yaml").write_text(yaml.safe_dump(config))
+    space.run(["pulumi", "stack", "select", "--create", directory.name])
     return space
 
 

@@ -24,6 +24,7 @@ from lightkube.resources.authorization_v1 import SelfSubjectAccessReview, SelfSu
 from lightkube.resources.core_v1 import Namespace
 
 from errors import UserError
+from preflight import decoders
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
@@ -75,7 +76,9 @@ def connect() -> Client:
     path = Path(named or "~/.kube/config").expanduser()
     try:
         in_pod = not named and not path.is_file() and Path(SERVICE_ACCOUNT).is_dir()
-        config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
+        with decoders.lock:
+            decoders.make()
+            config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
         return Client(config.get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
