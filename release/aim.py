@@ -29,18 +29,17 @@ class Aim:
 def aim(workload: str, observed: Observed, desired: Release, action: Action) -> Aim:
     """The aim of one run.
 
-    | action   | ledger                                         | aim                                        |
-    |----------|------------------------------------------------|--------------------------------------------|
-    | deploy   | anything                                       | the desired release                        |
-    | promote  | a release is under way                         | that one, past its pause                   |
-    | promote  | none is                                        | refused                                    |
-    | abort    | a release is under way, another is Healthy     | the newest Healthy one                     |
-    | abort    | none is under way, or none is Healthy          | refused                                    |
-    | rollback | a release is under way or the last one Degraded | the newest Healthy one before it          |
-    | rollback | the last one is Healthy                        | the newest Healthy one before it           |
-    | rollback | no Healthy one before it                       | refused                                    |
-    | settle   | a release is under way and not Paused          | refused                                    |
-    | settle   | otherwise                                      | what is there, held                        |
+    | action   | ledger                                          | aim                              |
+    |----------|-------------------------------------------------|----------------------------------|
+    | deploy   | anything                                        | the desired release              |
+    | promote  | a release is under way                          | that one, past its pause         |
+    | promote  | none is                                         | refused                          |
+    | abort    | a release is under way, another is Healthy      | the newest Healthy one           |
+    | abort    | none is under way, or none is Healthy           | refused                          |
+    | rollback | a release is under way or the last one Degraded | the newest Healthy one before it |
+    | rollback | the last one is Healthy                         | the newest Healthy one before it |
+    | rollback | no Healthy one before it                        | refused                          |
+    | settle   | anything                                        | what is there, held              |
 
     Raises NothingToDo where the action has nothing to act on.
     """
@@ -65,11 +64,6 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
             target = before(workload, observed, last, prefix)
             return Aim(target, f"back to {target.id}", rolls_back=True)
         case Action.SETTLE:
-            if flying and flying.outcome is Phase.PROGRESSING:
-                raise NothingToDo(
-                    f"{prefix}{flying.release.id} is under way, its run was ended: run without SLIPWAY_ACTION to go on "
-                    "with it, or SLIPWAY_ACTION=abort to take it back"
-                )
             held = flying or committed
             return Aim(held.release if held else desired, "settle", holds=True)
     return Aim(desired, f"release {desired.id}")

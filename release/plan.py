@@ -95,20 +95,20 @@ class Plan:
 def plan(workload: str, observed: Observed, desired: Release, action: Action, rules: Rules) -> Plan:
     """The plan of one run. `release.aim` says which release; this table says how it gets there.
 
-    | strategy          | observed                                             | way      | target         | ends    |
-    |-------------------|------------------------------------------------------|----------|----------------|---------|
+    | strategy          | observed                                             | way      | target         | ends     |
+    |-------------------|------------------------------------------------------|----------|----------------|----------|
     | any               | it is only to be settled                             | hold     | where it is    | as it is |
-    | any               | the release is Healthy and serves from its place     | hold     | where it is    | Healthy |
-    | canary, blueGreen | the release is Paused, and nobody promotes it        | hold     | where it is    | Paused  |
-    | rolling, canary   | blue or green serves                                 | aside    | stable         | Healthy |
-    | rolling           | otherwise                                            | in place | stable         | Healthy |
-    | canary            | nothing is Healthy, or stable has no pods            | in place | stable         | Healthy |
-    | canary            | it goes back, was Healthy last, or stable has it     | in place | stable         | Healthy |
-    | canary            | otherwise, and a step left waits to be promoted      | steps    | canary         | Paused  |
-    | canary            | otherwise                                            | steps    | canary, stable | Healthy |
-    | blueGreen         | the release serves, or did until it was deleted      | in place | where it is    | Healthy |
-    | blueGreen         | no autoPromote, not promoted, another release serves | aside    | the idle one   | Paused  |
-    | blueGreen         | otherwise                                            | aside    | the idle one   | Healthy |
+    | any               | the release is Healthy and serves from its place     | hold     | where it is    | Healthy  |
+    | canary, blueGreen | the release is Paused, and nobody promotes it        | hold     | where it is    | Paused   |
+    | rolling, canary   | blue or green serves                                 | aside    | stable         | Healthy  |
+    | rolling           | otherwise                                            | in place | stable         | Healthy  |
+    | canary            | nothing is Healthy, or stable has no pods            | in place | stable         | Healthy  |
+    | canary            | it goes back, was Healthy last, or stable has it     | in place | stable         | Healthy  |
+    | canary            | otherwise, and a step left waits to be promoted      | steps    | canary         | Paused   |
+    | canary            | otherwise                                            | steps    | canary, stable | Healthy  |
+    | blueGreen         | the release serves, or did until it was deleted      | in place | where it is    | Healthy  |
+    | blueGreen         | no autoPromote, not promoted, another release serves | aside    | the idle one   | Paused   |
+    | blueGreen         | otherwise                                            | aside    | the idle one   | Healthy  |
 
     Raises NothingToDo where the action has nothing to act on.
     """

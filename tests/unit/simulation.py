@@ -420,7 +420,7 @@ class Simulation:
         if made != self.planned(run)[1]:
             raise Broken("two plans of one observation")
         result = Result("done", made)
-        watch = Watch(self, world.observed, made, result, rolls_back=run.action in (Action.ROLLBACK, Action.ABORT))
+        watch = Watch(self, world.observed, made, result, run.action)
 
         def beat() -> None:
             nonlocal lives
@@ -577,9 +577,9 @@ OBJECTS: Mapping[str, tuple[str, str]] = {
 class Watch:
     """Holds the invariants of one run, write by write."""
 
-    def __init__(self, simulation: Simulation, seen: Observed, made: Plan, result: Result, *, rolls_back: bool) -> None:
+    def __init__(self, simulation: Simulation, seen: Observed, made: Plan, result: Result, action: Action) -> None:
         self.simulation, self.seen, self.plan, self.result = simulation, seen, made, result
-        self.rolls_back = rolls_back
+        self.action, self.rolls_back = action, action in (Action.ROLLBACK, Action.ABORT)
         self.cluster, self.rules = simulation.cluster, Rules.of(simulation.settings)
         self.log: list[str] = []
         home = seen.tracks.get(seen.home) if seen.home else None
@@ -594,7 +594,7 @@ class Watch:
         warm = seen.tracks.get(target) if target else None
         self.flips = (
             made.way is Way.ASIDE
-            and rolls_back
+            and self.rolls_back
             and warm is not None
             and warm.release == made.release.id
             and warm.complete
@@ -663,7 +663,7 @@ class Watch:
         result, now, seen = self.result, self._look(), self.simulation.seen
         if result.how == "killed":
             return
-        if seen.in_flight and seen.in_flight.outcome is Phase.PROGRESSING:
+        if seen.in_flight and seen.in_flight.outcome is Phase.PROGRESSING and self.action is not Action.SETTLE:
             self._broken(f"the run is over ({result.how} {result.message}) and the release is Progressing")
         if result.how == "failed":
             last = seen.ledger[-1] if seen.ledger else None

@@ -114,6 +114,7 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "blue-green past its window": Scene((SWITCH, V1, V2, later), Run(3, SETTLE)),
         "a Paused canary": Scene((PAUSES, V1, V2), Run(3, SETTLE)),
         "a Paused preview": Scene((WAITS, V1, V2), Run(3, SETTLE)),
+        "a canary whose run was killed": Scene((STEPS, V1, killed(V2, first_step_passed)), Run(3, SETTLE)),
     },
     ("any", "the release is Healthy and serves from its place"): {
         "rolling": Scene((ROLLING, V2)),
