@@ -371,6 +371,8 @@ class _Case:
             why_closed = "aborted" if self.aim.rolls_back else f"given up for {self.id}"
             ledger = gates.get(LEDGER, Gate(()))
             gates[LEDGER] = Gate((Close(why_closed), *ledger.steps), ledger.failed, ledger.release)
+            # It ends with this run, whatever comes of that; a killed one leaves it for the next.
+            gates = {where: replace(gate, release=gate.release or self.flying.release) for where, gate in gates.items()}
         shown = preview.pool if self.rules.strategy is Strategy.BLUE_GREEN and preview else None
         return Plan(way, phase, self.release, why, tuple(first), pool, shown, tuple(last), gates)
 

@@ -338,6 +338,17 @@ def test_a_paused_release_whose_pods_were_deleted_is_proved_anew_and_waits_again
     assert Check in [type(step) for gate in promoted.gates.values() for step in gate.steps]
 
 
+def test_an_abort_that_has_nothing_well_to_go_back_to_ends_the_release_all_the_same():
+    world, _ = Scene((SWITCH, V1, killed(V2, switched), unwell(1))).planned()
+    for pods in world.cluster.pods[f"{NAME}-blue"].values():
+        pods.ready = 0
+    assert world.up(Run(2, ABORT)).how == "failed"
+    last = world.seen.ledger[-1]
+    assert (last.release, last.outcome) == (release(2), Phase.DEGRADED)
+    assert "did not come up" in last.message
+    assert world.seen.pool is Pool.GREEN
+
+
 def test_a_first_release_that_fails_leaves_nothing_to_go_back_to_and_says_so():
     world = Scene((SWITCH,)).planned()[0]
     failed = world.up(Run(1, fails=0))
