@@ -126,11 +126,7 @@ class _Case:
         self.flying = observed.in_flight
         self.resumes = self._resumes()
         self.target = self._target()
-        self.proven = (
-            not self.resumes
-            and self._is_committed()
-            and self._carries(self.target)
-        )
+        self.proven = not self.resumes and self._is_committed() and self._carries(self.target)
         """The release is Healthy already: there is nothing to begin, to check or to record."""
         self.passed = self.flying.step if self.flying and self.resumes else 0
 
