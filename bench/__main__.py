@@ -153,7 +153,9 @@ def switches(switch: Callable[[], None], namespace: str, rounds: int) -> list[fl
     gaps = []
     for _ in range(rounds):
         with Load(url, rate=200) as load:
+            time.sleep(1)
             switch()
+            time.sleep(1)
         old, new = sorted(load.result.versions, key=lambda version: load.result.versions[version].first)
         gaps.append(round(load.result.switch_seconds(old, new), 4))
         time.sleep(DRAINED)
