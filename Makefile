@@ -25,9 +25,9 @@ test: .venv      ## all tests: unit, component, engine (on a sandbox of their ow
 	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist worksteal $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
-soak: .venv      ## the same assertions with many more rounds and kill points
+soak: .venv      ## the same assertions with many more rounds, kill points and random histories
 	@$(PY) -m sandbox up --name soak
-	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
 
 check: .venv     ## ruff, mypy --strict, import-linter, the schema test
@@ -36,7 +36,7 @@ check: .venv     ## ruff, mypy --strict, import-linter, the schema test
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q tests/unit/test_settings_schema.py
 
-bench: .venv     ## one release against kubectl and Helm, a no-op against a bare Pulumi program
+bench: .venv     ## releases and rollbacks against kubectl and Helm, a no-op against a bare Pulumi program
 	@$(PY) -m sandbox up --name bench
 	@$(PY) -m sandbox exec --name bench -- $(PY) -m bench; status=$$?; $(PY) -m sandbox down --name bench || exit 1; exit $$status
 
