@@ -34,7 +34,9 @@ class CanaryStep:
     @property
     def title(self) -> str:
         """The step in the job log."""
-        return f"{self.weight} %" if self.replicas is None else f"{self.replicas} pods"
+        if self.replicas is None:
+            return f"{self.weight} %"
+        return "1 pod" if self.replicas == 1 else f"{self.replicas} pods"
 
 
 @dataclass(frozen=True)
