@@ -35,7 +35,7 @@ def environment(paths: Paths, caller: dict[str, str]) -> dict[str, str]:
         "PATH": os.pathsep.join(path),
         "KUBECONFIG": str(paths.kubeconfig),
         "PULUMI_HOME": str(paths.pulumi_home),
-        "PULUMI_BACKEND_URL": f"file://{paths.pulumi_state}",
+        "PULUMI_BACKEND_URL": f"file://{paths.pulumi_state}?metadata=skip",
         "PULUMI_CONFIG_PASSPHRASE_FILE": str(paths.pulumi_passphrase),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

@@ -160,7 +160,7 @@ class Project:
         passphrase.touch(mode=0o600)
         passphrase.write_text("a passphrase for tests\n")
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith(SILENT)} | {
-            "PULUMI_BACKEND_URL": f"file://{self.backend}",
+            "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_HOME": str(directory / "home"),
             "PULUMI_DEBUG_COMMANDS": "true",  # else there is no --event-log
