@@ -9,9 +9,8 @@ MARK = "<!-- slipway-preview -->"
 """Begins the note; by it the next pipeline finds the note that it updates."""
 FOLD = 8
 """Changes of one stack that are shown unfolded."""
-ROWS = 200
-"""Rows of one stack at most: GitLab takes 1,000,000 characters, people far fewer."""
-FIELDS = 12
+ROWS, FIELDS, LENGTH = 100, 8, 160
+"""Rows of one stack, fields of a row, characters of a field at most: GitLab takes 1,000,000 characters in all."""
 _SIGNS = {"create": "➕", "import": "➕", "update": "✏️", "delete": "➖", "replace": "♻️"}
 
 
@@ -51,7 +50,7 @@ def _stack(digest: Digest) -> list[str]:
 
 
 def _row(change: Change) -> str:
-    fields = [_code(field) for field in change.fields[:FIELDS]]
+    fields = [_code(field[:LENGTH]) for field in change.fields[:FIELDS]]
     if len(change.fields) > FIELDS:
         fields.append(f"… {len(change.fields) - FIELDS} more")
     what = f"{_SIGNS[change.operation]} {change.operation}"
