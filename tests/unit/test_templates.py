@@ -163,3 +163,17 @@ def test_a_preview_asks_with_the_read_only_identity_and_makes_no_deployment() ->
     job = jobs(expanded(ROOT / "templates" / "preview.yml"))["preview"]
     assert job["variables"]["SLIPWAY_IDENTITY"] == "preview"
     assert job["environment"]["action"] == "access"
+
+
+@pytest.mark.parametrize("file", TEMPLATES, ids=NAMES)
+def test_the_readme_has_a_section_with_an_example_and_every_input(file: Path) -> None:
+    inputs, _ = documents(file)
+    section = (ROOT / "templates" / "README.md").read_text().split(f"\n## {file.stem}\n")[1].split("\n## ")[0]
+    rows = re.findall(r"^\| `([a-z0-9-]+)` \| `(.*?)` \|", section, re.MULTILINE)
+    shown = {name: yaml.safe_load(default) if default[:1] in '["' else default for name, default in rows}
+    assert {name: str(value) for name, value in shown.items()} == {
+        name: str(d["default"]).lower() if d["default"] is True else str(d["default"]) for name, d in inputs.items()
+    }
+    example = yaml.safe_load(section.split("```yaml\n")[1].split("```")[0])
+    assert set(example["include"][0].get("inputs", {})) <= set(inputs)
+    assert example["include"][0]["component"].split("/")[-1].startswith(f"{file.stem}@")
