@@ -30,7 +30,7 @@ def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project 
     if not token:
         return None
     url = (environ.get("CI_SERVER_URL") or api_url(environ).removesuffix("/").removesuffix("/api/v4")).rstrip("/")
-    client = gitlab.Gitlab(url, private_token=token, timeout=20, retry_transient_errors=True, max_retries=3)
+    client = gitlab.Gitlab(url, private_token=token, timeout=20, retry_transient_errors=True)
     path = environ.get("CI_PROJECT_PATH") or environ.get("CI_PROJECT_ID")
     if not path:
         raise GitLabRefuses("CI_PROJECT_PATH is not set: this command runs in a GitLab job")

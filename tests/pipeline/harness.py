@@ -173,7 +173,8 @@ class Delivery:
         )
         gitlab("POST", f"projects/{self._id}/repository/branches", branch="develop", ref="main")
         self._secrets(password)
-        self.access.up()
+        if self.access.run.up().status:  # a machine under load has lost a plugin's process: the next run goes on
+            self.access.up()
         for name, value, protected in (
             ("SLIPWAY_NOTE_TOKEN", self._token("reporter", 20), False),
             ("SLIPWAY_API_TOKEN", self._token("developer", 30), True),

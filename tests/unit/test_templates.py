@@ -14,7 +14,7 @@ from tests.unit.templates import ROOT, TEMPLATES, TYPES, documents, expanded
 NAMES = [file.stem for file in TEMPLATES]
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "delivery": [{}, {"builder": "buildah", "production-image": "build", "workload": "api", "directory": "deploy"}],
-    "preview": [{}, {"stacks": ["production"]}],
+    "preview": [{}, {"stack": "staging"}],
     "review": [{}],
     "rollback": [{}, {"stack": "staging", "on-failure": False}],
     "kube-setup": [{}],
@@ -160,7 +160,7 @@ def test_the_two_jobs_of_a_review_environment_have_one_name_by_the_same_rules() 
 
 
 def test_a_preview_asks_with_the_read_only_identity_and_makes_no_deployment() -> None:
-    job = jobs(expanded(ROOT / "templates" / "preview.yml"))["preview"]
+    job = jobs(expanded(ROOT / "templates" / "preview.yml"))["preview_production"]
     assert job["variables"]["SLIPWAY_IDENTITY"] == "preview"
     assert job["environment"]["action"] == "access"
 
