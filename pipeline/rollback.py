@@ -57,8 +57,11 @@ def failed(client: Client, file: stack_files.Text) -> bool:
 
 
 def left_behind(records: tuple[Record, ...], live: Iterable[str | None]) -> bool:
-    """Whether the last record isn't Healthy, or a Deployment runs a release of which no record says how it ended."""
-    if records and records[-1].outcome is not Phase.HEALTHY:
+    """Whether the last release failed or was cut off, or a Deployment runs one that no record knows.
+
+    One that is Paused waits for a person, and has not failed.
+    """
+    if records and records[-1].outcome in (Phase.DEGRADED, Phase.PROGRESSING):
         return True
     known = {record.release.id for record in records}
     return any(release not in known for release in live)

@@ -330,7 +330,7 @@ def test_a_branch_keeps_its_environment_while_its_merge_request_is_open_or_it_ne
 def record(name: str, outcome: Phase) -> Record:
     """A line of the ledger."""
     release = Release(json.dumps({"metadata": {"labels": {}}, "spec": {"containers": [{"image": name}]}}))
-    return Record(sequence=1, release=release, outcome=outcome, finished="", seconds=1)
+    return Record(sequence=1, release=release, outcome=outcome, started="", finished="", seconds=1)
 
 
 @pytest.mark.parametrize(
@@ -339,6 +339,8 @@ def record(name: str, outcome: Phase) -> Record:
         ((Phase.HEALTHY,), "known", False),
         ((Phase.HEALTHY, Phase.DEGRADED), "known", True),
         ((Phase.DEGRADED, Phase.HEALTHY), "known", False),
+        ((Phase.HEALTHY, Phase.PAUSED), "known", False),
+        ((Phase.HEALTHY, Phase.PROGRESSING), "known", True),
         ((Phase.HEALTHY,), "unknown", True),
         ((), "none", False),
         ((), "unknown", True),
