@@ -45,6 +45,9 @@ def _previewed(project: Path, stack: str) -> Digest:
         environ = _environ(os.environ, Path(folder))
         engine.read(["stack", "init", stack], directory=directory, environ=environ)
         if state is not None:
+            # The import wants to know what to encrypt with, though there is nothing encrypted (without it: a panic).
+            made = json.loads(engine.read(["stack", "export", "--stack", stack], directory=directory, environ=environ))
+            state["deployment"]["secrets_providers"] = made["deployment"]["secrets_providers"]
             copy = Path(folder) / "import.json"
             copy.write_text(json.dumps(state))
             engine.read(
@@ -73,9 +76,10 @@ def _environ(given: Mapping[str, str], folder: Path) -> dict[str, str]:
 
 def _reason(shown: Mapping[str, Any], output: str) -> str:
     """Why there is no preview: the program's own lines, which name no value (settings/render.py)."""
-    diagnostics = shown.get("diagnostics") or ()
-    errors = [" ".join(str(d["message"]).split()) for d in diagnostics if "error" in str(d.get("severity"))]
-    return "; ".join(dict.fromkeys(error.removeprefix("error: ") for error in errors)) or engine.reason(output)
+    # The engine calls what the program ends with an error `info#err`; the message says it.
+    said = [" ".join(str(d["message"]).split()) for d in shown.get("diagnostics") or ()]
+    errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
+    return "; ".join(dict.fromkeys(errors)) or engine.reason(output)
 
 
 def table(found: Digest) -> str:

@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from pipeline import engine, locks, note, snapshot, stack_files
 from pipeline.digest import Change, Digest, digest
 from pipeline.engine import Ended
+from pipeline.preview import of_run
 from pipeline.project import at_work
 from pipeline.rollback import left_behind
 from pipeline.up import Locking, StackLocked, past_locks, without_healed
@@ -178,6 +180,17 @@ def test_values_are_shown_where_they_can_be_no_secret_and_nowhere_else() -> None
 def test_a_digest_survives_the_way_between_two_jobs() -> None:
     found = Digest("s", (Change("update", "Service", "a", ("x", "y")),), ("told",), None)
     assert Digest.of_data(json.loads(json.dumps(found.as_data()))) == found
+
+
+def test_why_a_preview_failed_is_what_the_program_said() -> None:
+    said = [
+        {"message": "warning: using pulumi-language-python from $PATH at /x\n", "severity": "warning"},
+        {"message": "error: workload myapp: no\n\n", "severity": "info#err"},
+    ]
+    ended = subprocess.CompletedProcess([], 255, json.dumps({"steps": [], "diagnostics": said}), "warning: x\n")
+    assert of_run("staging", ended).error == "workload myapp: no"
+    crashed = subprocess.CompletedProcess([], 2, "", "goroutine 1\nerror: it broke\n")
+    assert of_run("staging", crashed).error == "it broke"
 
 
 # --- the note
