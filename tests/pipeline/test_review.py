@@ -13,7 +13,7 @@ from tests.pipeline.harness import Delivery
 SOAK = os.environ.get("SLIPWAY_SOAK") == "1"
 LONG = "feature/" + "x" * 192
 ALIKE = ["fix/a-b", "fix/a_b"]
-BRANCHES = [LONG, "größe-🚀--x", *ALIKE]
+BRANCHES = [LONG, "größe-🚀--x", *ALIKE, *(["9", "UPPER", "名前", "a--b", "v" * 200] if SOAK else [])]
 
 
 def stacks(delivery: Delivery) -> list[str]:

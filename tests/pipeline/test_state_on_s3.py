@@ -117,7 +117,7 @@ def test_a_deployment_a_kill_and_the_next_job_on_an_object_store(
     process = job.start(images.v2)
     assert process.stdout is not None
     for line in process.stdout:
-        if "myapp-deployment updating" in line:
+        if "myapp-stable updating" in line:
             break
     process.send_signal(signal.SIGKILL)
     process.wait(10)
