@@ -23,6 +23,8 @@ def up(project: Path, branch: str, locking: Locking) -> int:
         environ = stack_files.images_for_review(
             stack_files.workloads(stack_files.load(project, SETTINGS)), branch, os.environ
         )
+        # The workspace ends with the job, the report is to outlive it.
+        environ.setdefault("SLIPWAY_REPORT_DIR", str(project.resolve() / "slipway-report"))
         select(stack, directory, environ)
         return update("up", stack, locking, directory=directory, environ=environ).exit_status
 

@@ -49,6 +49,15 @@ def test_each_branch_has_an_environment_of_its_own_that_answers(delivery: Delive
         assert delivery.version("review", workload(branch)) == version, branch
 
 
+def test_the_report_of_the_release_is_an_artifact(delivery: Delivery, pushed: dict[str, str]) -> None:
+    reports = (delivery.directory / "pipelines").glob(
+        "*/checkout/.gitlab-ci-local/artifacts/review/slipway-report/*.html"
+    )
+    assert {report.name for report in reports} == {
+        f"{names.stack(branch)}-{workload(branch)}.html" for branch in BRANCHES
+    }
+
+
 def test_one_quota_holds_them_all(delivery: Delivery, pushed: dict[str, str]) -> None:
     with kubernetes() as admin:
         path = f"/api/v1/namespaces/{delivery.namespace('review')}/resourcequotas"
