@@ -17,6 +17,9 @@ from errors import UserError
 GRACE = 20.0
 """Seconds that an operation in flight may take after the first signal; a second one makes the engine give it up."""
 
+KUBECONFIG_LINK = ".slipway-kubeconfig"
+"""What the engine knows the job's kubeconfig by, in the directory that it runs in."""
+
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -56,11 +59,12 @@ def run(
     """
     command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
     lines: list[str] = []
+    directory = directory or Path(os.curdir)
     with (
         subprocess.Popen(
             command,
             cwd=directory,
-            env=dict(environ) if environ is not None else None,
+            env=_environ(directory, environ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -83,10 +87,11 @@ def captured(
     arguments: Sequence[str], *, directory: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """A `pulumi` command that changes nothing in the cluster, with stdout and stderr apart."""
+    directory = directory or Path(os.curdir)
     return subprocess.run(
         ["pulumi", *arguments, "--non-interactive", "--color", "never"],
         cwd=directory,
-        env=dict(environ) if environ is not None else None,
+        env=_environ(directory, environ),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -108,6 +113,23 @@ def reason(output: str) -> str:
     errors = re.findall(r"^\s*error: (.+)$", output, re.MULTILINE)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     return "; ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
+
+
+def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
+    """The variables of a run, with KUBECONFIG under a name that is the same in every job.
+
+    The kubernetes provider keeps the path in the state. Every job has another one, so each run would update the
+    provider; and a destroy, which goes by the state, would look for the file of a job that is long over (measured).
+    """
+    given = dict(os.environ if environ is None else environ)
+    if not given.get("KUBECONFIG"):
+        return given
+    target, link = Path(given["KUBECONFIG"]).resolve(), directory / KUBECONFIG_LINK
+    if link.absolute() != Path(given["KUBECONFIG"]).absolute():
+        draft = link.with_name(f"{link.name}.{os.getpid()}")
+        draft.symlink_to(target)
+        draft.rename(link)
+    return given | {"KUBECONFIG": KUBECONFIG_LINK}
 
 
 @contextmanager

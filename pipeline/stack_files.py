@@ -12,6 +12,7 @@ import yaml
 
 from errors import UserError
 from pipeline import names
+from pipeline.engine import KUBECONFIG_LINK
 from settings.run import IMAGE, variable
 
 ENVIRONMENT, WORKLOADS = "slipway:environment", "slipway:workloads"
@@ -33,7 +34,7 @@ def workspace(project: Path, stack: str, text: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix="slipway-") as folder:  # 0700
         directory, own = Path(folder), f"Pulumi.{stack}.yaml"
         for entry in project.resolve().iterdir():
-            if entry.name not in (own, ".git"):
+            if entry.name not in (own, ".git", KUBECONFIG_LINK):
                 (directory / entry.name).symlink_to(entry)
         (directory / own).write_text(text)
         yield directory

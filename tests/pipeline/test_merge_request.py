@@ -56,7 +56,7 @@ steal:
 def steals(ci: str) -> str:
     """The pipeline's file as an attacker's branch has it."""
     include, jobs = STEAL.strip("\n").split("\n\n", 1)
-    return f"{ci}{include}\n\n{jobs}\n"
+    return ci.replace("include:\n", f"include:\n{include}\n") + f"\n{jobs}\n"
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def live(delivery: Delivery) -> Delivery:
 def requested(live: Delivery) -> tuple[int, Outcome]:
     """A merge request that scales production, and its first pipeline's previews."""
     live.branch("feature/more")
+    live.release()
     more = live.stack_file("production", replicas=3, **SECRET_ENV)
     live.commit("three of them", {"Pulumi.production.yaml": more})
     number = live.merge_request("feature/more")

@@ -359,3 +359,13 @@ def record(name: str, outcome: Phase) -> Record:
 )
 def test_only_a_release_that_did_not_come_up_is_rolled_back_by_itself(outcomes: tuple[Phase, ...], left: bool) -> None:
     assert left_behind(tuple(record("image", outcome) for outcome in outcomes)) is left
+
+
+def test_the_engine_knows_every_jobs_kubeconfig_by_one_name(tmp_path: Path) -> None:
+    for job in ("one", "two"):
+        kubeconfig = tmp_path / f"kubeconfig-{job}"
+        kubeconfig.write_text(job)
+        environ = engine._environ(tmp_path, {"KUBECONFIG": str(kubeconfig), "A": "b"})
+        assert environ == {"KUBECONFIG": engine.KUBECONFIG_LINK, "A": "b"}
+        assert (tmp_path / engine.KUBECONFIG_LINK).read_text() == job
+    assert engine._environ(tmp_path, {"A": "b"}) == {"A": "b"}
