@@ -24,7 +24,7 @@ from sandbox.gobuild import go_binary
 from sandbox.images import APP_SOURCE
 from tests.engine.access_stack import AccessStack, gitlab, kubernetes
 
-PIPELINE_SECONDS = 240
+PIPELINE_SECONDS = 480
 """A pipeline that takes longer hangs: its tree is killed, and the test fails with what it had said."""
 
 DOCKERFILE = """\
