@@ -20,14 +20,16 @@ demo: .venv      ## bring up a real cluster and run the program on it: access, s
 	@$(PY) -m sandbox up --name $(NAME)
 	@$(PY) -m sandbox exec --name $(NAME) -- $(PY) -m demo
 
-test: .venv      ## all tests: unit, component, engine (on a sandbox of their own); ends with pytest's summary
+test: .venv      ## all tests: unit, component, engine, pipeline (on a sandbox of their own); ends with pytest's summary
+	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name test
-	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist worksteal $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist loadgroup $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
 soak: .venv      ## the same assertions with many more rounds, kill points and random histories
+	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name soak
-	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/pipeline tests/unit/test_plan_histories.py $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
 
 check: .venv     ## ruff, mypy --strict, import-linter, the schema test

@@ -21,9 +21,14 @@ def which(executable: str) -> str | None:
     return shutil.which(executable, path=f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}")
 
 
-def missing() -> list[str]:
-    """Packages of which an executable is not there. Another build of it (Docker's containerd.io, say) is as good."""
-    return [package for package, tools in apt_packages().items() if any(which(tool) is None for tool in tools)]
+def missing(*, tests: bool = False) -> list[str]:
+    """Packages of which an executable is not there. Another build of it (Docker's containerd.io, say) is as good.
+
+    `tests`: of what only tests need.
+    """
+    return [
+        package for package, tools in apt_packages(tests=tests).items() if any(which(tool) is None for tool in tools)
+    ]
 
 
 def install(packages: list[str]) -> None:

@@ -37,14 +37,15 @@ class Tool:
         return cache_dir() / "bin" / f"{self.command}-{self.module.version}"
 
 
-def all_tools() -> list[Tool]:
-    return [Tool(module, command) for module in go_modules() for command in module.commands]
+def all_tools(*, tests: bool = False) -> list[Tool]:
+    """What a sandbox is made of; `tests`: what only tests need."""
+    return [Tool(module, command) for module in go_modules() if module.tests is tests for command in module.commands]
 
 
-def locate() -> dict[str, Path]:
+def locate(*, tests: bool = False) -> dict[str, Path]:
     """Command to executable of everything that is built already, or installed and new enough."""
     found = {}
-    for tool in all_tools():
+    for tool in all_tools(tests=tests):
         installed = _installed(tool)
         if installed is not None:
             found[tool.command] = installed
@@ -53,15 +54,15 @@ def locate() -> dict[str, Path]:
     return found
 
 
-def prepare(report: Callable[[TimeLeft], None], say: Callable[[str], None]) -> dict[str, Path]:
+def prepare(report: Callable[[TimeLeft], None], say: Callable[[str], None], *, tests: bool = False) -> dict[str, Path]:
     """Installs and builds what is missing, telling `report` of all progress; returns command to executable."""
     with _locked(say):  # a second `up` waits here, and then finds everything built
-        absent = packages.missing()
-        found = locate()
-        to_build = [tool for tool in all_tools() if tool.command not in found]
+        absent = packages.missing(tests=tests)
+        found = locate(tests=tests)
+        to_build = [tool for tool in all_tools(tests=tests) if tool.command not in found]
         if absent or to_build:
             _make(absent, to_build, report)
-            found = locate()
+            found = locate(tests=tests)
     return found
 
 

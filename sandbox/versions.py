@@ -26,6 +26,8 @@ class GoModule:
     """Version that stands for the requirements that the module makes at v0.0.0."""
     at_least: str | None = None
     """The oldest version of an own installation on PATH that is used instead of a build; None: always build."""
+    tests: bool = False
+    """Whether only tests need it: then `python -m sandbox.runner` builds it, and no sandbox waits for it."""
 
 
 @cache
@@ -39,7 +41,10 @@ def go_modules() -> tuple[GoModule, ...]:
     return tuple(GoModule(name=name, **values) for name, values in _file()["go"].items())
 
 
-def apt_packages() -> dict[str, list[str]]:
-    """Debian package to the executables that stand for it, by name on PATH or by path."""
-    packages: dict[str, list[str]] = _file()["apt"]
+def apt_packages(*, tests: bool = False) -> dict[str, list[str]]:
+    """Debian package to the executables that stand for it, by name on PATH or by path.
+
+    `tests`: what only tests need.
+    """
+    packages: dict[str, list[str]] = _file()["apt-tests" if tests else "apt"]
     return packages

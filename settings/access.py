@@ -129,11 +129,15 @@ class AccessEnvironment(Model):
     """Pod Security Standard that the namespace enforces. Default `restricted`: the workloads' defaults meet it."""
     preview: Flag = True
     """Whether there is a read-only account whose token merge requests may preview with. Default true."""
+    protected: Flag = True
+    """Whether only jobs on protected branches and tags get what may write to the environment. Review environments need
+    false: every branch deploys to them, so whoever may push a branch holds their token. Refused for the tiers
+    `production` and `staging`. Default true."""
     variables: dict[Annotated[VariableName, AfterValidator(_user_variable)], MaskableSecret] = Field(
         default_factory=dict
     )
-    """Values of the application to put into GitLab, masked, protected and scoped to this environment: the article's
-    database URLs and API keys. Needs `gitlab`."""
+    """Values to put into GitLab, masked, protected (unless `protected` is false) and scoped to this environment: the
+    article's database URLs and API keys. Needs `gitlab`."""
 
 
 class Access(Model):
@@ -181,6 +185,9 @@ class Access(Model):
                         f"environment {other} has it too, in the same scope; rename it, or give each a scope of its own"
                     )
                     mistakes.add(("environments", key, "variables", name), remedy)
+            if not environment.protected and environment.tier in ("production", "staging"):
+                remedy = f"must be true where tier is {environment.tier}; false is for review environments"
+                mistakes.add(("environments", key, "protected"), remedy, environment.protected)
             if environment.variables and self.gitlab is None:
                 mistakes.add(("environments", key, "variables"), "needs `gitlab: {project: …}` to put them into")
         mistakes.check()

@@ -24,6 +24,7 @@ time.sleep(60)
 
 def started(plugin):
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    environment.pop("PYTHONUNBUFFERED", None)  # with it a plugin that keeps its port to itself would pass
     engine = subprocess.Popen(
         [sys.executable, "-c", ENGINE, BIN / plugin], stdout=subprocess.PIPE, text=True, env=environment
     )

@@ -75,7 +75,8 @@ class Api:
             headers["Authorization"] = f"Bearer {token}"
         data = None
         if body is not None:
-            data = json.dumps(body).encode()
+            # As it is: the API server reads an apply as YAML, which knows no surrogate pairs (`\ud83d\ude80`).
+            data = json.dumps(body, ensure_ascii=False).encode()
             content = {"apply": "apply-patch+yaml", "json": "json-patch+json", "merge": "merge-patch+json"}
             headers["Content-Type"] = f"application/{content[patch]}" if patch else "application/json"
         given = {key: str(value).lower() if isinstance(value, bool) else value for key, value in query.items()}

@@ -1,0 +1,42 @@
+"""`pulumi up` of an environment's stack, and what previews will compare with afterwards."""
+
+import json
+import sys
+from pathlib import Path
+
+from lightkube import ApiError
+
+from pipeline import engine, snapshot, stack_files
+from pipeline.up import Locking, select, update
+from preflight import cluster
+
+
+def deploy(project: Path, stack: str, locking: Locking) -> int:
+    """Updates the stack; returns the job's exit status. A release that ends `Paused` is a success."""
+    file = stack_files.load(project, stack)
+    select(stack, project)
+    ended = update("up", stack, locking, directory=project)
+    if ended.status == 0:
+        _publish(project, stack, file)
+    return ended.exit_status
+
+
+def _publish(project: Path, stack: str, file: stack_files.Text) -> None:
+    """Leaves the state without secrets for the previews. A failure is told; the deployment stands all the same."""
+    where = stack_files.environment(file)
+    if where is None:
+        return
+    name, namespace = where
+    state = json.loads(engine.read(["stack", "export", "--stack", stack], directory=project))
+    try:
+        client = cluster.connect()
+        with cluster.telling(client):
+            fits = snapshot.publish(client, namespace, name, stack, state)
+        if not fits:
+            _warn(f"the state of {stack} is too large for a ConfigMap: previews go on to compare with an older one")
+    except (ApiError, cluster.PreflightError) as error:
+        _warn(f"previews of {stack} go on to compare with an older state: {' '.join(str(error).split())}")
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr, flush=True)

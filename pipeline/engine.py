@@ -1,0 +1,168 @@
+"""Runs `pulumi` so that a job that is cancelled ends it cleanly, and nothing of it outlives the job."""
+
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from errors import UserError
+
+GRACE = 20.0
+"""Seconds that an operation in flight may take after the first signal; a second one makes the engine give it up."""
+
+KUBECONFIG_LINK = ".slipway-kubeconfig"
+"""What the engine knows the job's kubeconfig by, in the directory that it runs in."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class PulumiFailed(UserError):
+    """A run of `pulumi` that a command builds on ended with an error; the text is what it said."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A finished run."""
+
+    status: int
+    output: str
+    """stdout and stderr as they came; secrets are masked by the engine."""
+    signal: int | None = None
+    """The signal by which this job was asked to end meanwhile."""
+
+    @property
+    def exit_status(self) -> int:
+        """What the job ends with: as the shell has it, 128 and the signal's number, where it was asked to end."""
+        return 128 + self.signal if self.signal else self.status
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    directory: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    tell: Callable[[str], None] = lambda line: print(line, end="", flush=True),
+) -> Ended:
+    """`pulumi …`, its lines told as they come.
+
+    SIGTERM and SIGINT to this process become one SIGINT to the engine: it finishes what is in flight, starts nothing
+    more and gives the lock back. After GRACE seconds it gets a second one: what is in flight is then recorded as
+    pending. GitLab's runner sends SIGTERM first and SIGKILL later; the engine dies with this process, whatever ends it.
+    """
+    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+    lines: list[str] = []
+    directory = directory or Path(os.curdir)
+    with (
+        subprocess.Popen(
+            command,
+            cwd=directory,
+            env=_environ(directory, environ),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            # A session of its own: a signal to the job's process group must not reach the engine a second time.
+            start_new_session=True,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  no threads here
+        ) as process,
+        _forwarding(process) as asked,
+    ):
+        for line in process.stdout or ():
+            lines.append(line)
+            tell(line)
+        status = process.wait()
+    return Ended(status, "".join(lines), asked[0] if asked else None)
+
+
+def captured(
+    arguments: Sequence[str], *, directory: Path | None = None, environ: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """A `pulumi` command that changes nothing in the cluster, with stdout and stderr apart."""
+    directory = directory or Path(os.curdir)
+    return subprocess.run(
+        ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+        cwd=directory,
+        env=_environ(directory, environ),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=_die_with_parent,
+    )
+
+
+def read(arguments: Sequence[str], *, directory: Path | None = None, environ: Mapping[str, str] | None = None) -> str:
+    """The output of a short `pulumi` command; raises PulumiFailed with what it said."""
+    done = captured(arguments, directory=directory, environ=environ)
+    if done.returncode:
+        raise PulumiFailed(f"`pulumi {' '.join(arguments)}`: {reason(done.stderr or done.stdout)}")
+    return done.stdout
+
+
+def reason(output: str) -> str:
+    """The errors out of what `pulumi` said, each once; the last line where it names none."""
+    errors = re.findall(r"^\s*error: (.+)$", output, re.MULTILINE)
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
+
+
+def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
+    """The variables of a run, with KUBECONFIG under a name that is the same in every job.
+
+    The kubernetes provider keeps the path in the state. Every job has another one, so each run would update the
+    provider; and a destroy, which goes by the state, would look for the file of a job that is long over (measured).
+    """
+    given = dict(os.environ if environ is None else environ)
+    if not given.get("KUBECONFIG"):
+        return given
+    target, link = Path(given["KUBECONFIG"]).resolve(), directory / KUBECONFIG_LINK
+    if link.absolute() != Path(given["KUBECONFIG"]).absolute():
+        draft = link.with_name(f"{link.name}.{os.getpid()}")
+        draft.symlink_to(target)
+        draft.rename(link)
+    return given | {"KUBECONFIG": KUBECONFIG_LINK}
+
+
+@contextmanager
+def _forwarding(process: "subprocess.Popen[str]") -> Iterator[list[int]]:
+    """Passes the job's end on to the engine while the block runs; gives the signals that came."""
+    came: list[int] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGALRM:
+            print(
+                f"the operation in flight takes more than {GRACE:g} s: told again to end", file=sys.stderr, flush=True
+            )
+        else:
+            came.append(number)
+            name = signal.Signals(number).name
+            print(f"{name}: telling pulumi to stop after the operation in flight", file=sys.stderr, flush=True)
+            signal.setitimer(signal.ITIMER_REAL, GRACE)
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGALRM)
+    before = [signal.signal(number, forward) for number in numbers]
+    try:
+        yield came
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def _die_with_parent() -> None:
+    """In the child: SIGKILL when the job's process dies, so that a killed job leaves no engine at work behind it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job inherits it as ignored
+    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() == 1:  # it has died meanwhile
+        os._exit(1)

@@ -1,0 +1,61 @@
+"""Whose lock stands in the way, and whether it may be lifted.
+
+File and object-store backends keep a stack's lock as an object with the process id, user and host of its maker. The
+engine tells all of that when it refuses to start, for every such backend alike, so it is read from there.
+"""
+
+import re
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_REFUSAL = "the stack is currently locked by"
+_LOCK = re.compile(r"^ *\S+: created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Lock:
+    """One lock on a stack."""
+
+    user: str
+    host: str
+    pid: int
+    since: datetime
+
+    @property
+    def alive(self) -> bool:
+        """Whether its maker is known to be at work still: a `pulumi` of this number runs on this very host."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            return b"pulumi" in Path(f"/proc/{self.pid}/cmdline").read_bytes().split(b"\0")[0]
+        except OSError:
+            return False
+
+    def age(self, now: datetime) -> float:
+        """Seconds since it was made."""
+        return max(0.0, (now - self.since).total_seconds())
+
+    def told(self, now: datetime) -> str:
+        """Whose it is and how old, for people."""
+        age = int(self.age(now))
+        written = f"{age} s" if age < 120 else f"{age // 60} min" if age < 7200 else f"{age // 3600} h"
+        return f"{self.user}@{self.host} (pid {self.pid}), {written} old"
+
+
+def held(output: str) -> list[Lock]:
+    """The locks that made a run of `pulumi` stop before it began; none where it did not stop for that."""
+    if _REFUSAL not in output:
+        return []
+    return [
+        Lock(found["user"], found["host"], int(found["pid"]), _moment(found["at"]))
+        for found in _LOCK.finditer(output[output.index(_REFUSAL) :])
+    ]
+
+
+def _moment(text: str) -> datetime:
+    try:
+        return datetime.fromisoformat(text.rstrip(","))
+    except ValueError:
+        return datetime.now(UTC)
