@@ -13,7 +13,7 @@ start = threading.Barrier(len(kinds))
 meta = {"name": "a", "labels": {"a": "b"}, "managedFields": [{"manager": "x"}], "ownerReferences": []}
 def work(kind):
     start.wait()
-    kind.from_dict({"metadata": meta, "spec": {}}) if kind.__name__ == "Namespace" else kind.from_dict({"metadata": meta})
+    kind.from_dict({"metadata": meta})
 threads = [threading.Thread(target=work, args=(kind,)) for kind in kinds]
 [thread.start() for thread in threads]
 [thread.join() for thread in threads]
