@@ -17,6 +17,9 @@ from sandbox import images as sample
 from sandbox.load import Load
 from tests.engine.harness import Project
 
+RATE = 600 if os.environ.get("SLIPWAY_SOAK") else 150
+"""New connections a second. Three tests at once at 600 would keep two cores busy with nothing else."""
+
 NOT_IN_A_SANDBOX = (
     "the engine tests run inside a sandbox: python -m sandbox up --name test && "
     "python -m sandbox exec --name test -- .venv/bin/python -m pytest tests/engine"
@@ -104,12 +107,12 @@ def project(sandbox: str, tmp_path: Path) -> Project:
 
 @pytest.fixture
 def load(admin: Client, namespace: str) -> Callable[..., Load]:
-    """`with load("myapp") as run:` sends new connections to the Service, 600 a second, until the block ends.
+    """`with load("myapp") as run:` sends new connections to the Service, RATE a second, until the block ends.
 
     It begins when the Service answers: the node needs a moment to hear of a new one, which is no release's doing.
     """
 
-    def start(service: str, rate: float = 600, duration: float = 600) -> Load:
+    def start(service: str, rate: float = RATE, duration: float = 600) -> Load:
         found = admin.get(Service, service, namespace=namespace)
         assert found.spec is not None
         assert found.spec.ports

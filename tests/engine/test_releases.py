@@ -8,6 +8,7 @@ from lightkube.resources.core_v1 import Pod, Service
 
 from release.model import TRACK_LABEL
 from tests.engine.cluster_view import outcomes, pods, records, sizes
+from tests.engine.conftest import RATE
 from tests.engine.harness import Project, stack
 from tests.engine.strategies import NAMES, deployment_name, served, serving, under
 
@@ -36,7 +37,7 @@ def test_good_releases_and_a_rollback_lose_no_request_and_are_recorded(live, nam
         time.sleep(DRAINED)
     assert run.result.failed == 0, run.result.failures
     assert set(run.result.versions) == {"v1", "v2"}
-    assert run.result.sent_rate >= 500
+    assert run.result.sent_rate >= RATE * 0.9
     assert outcomes(admin, namespace) == ["Healthy"] * 3
     second = records(admin, namespace)[1]
     assert second.provenance == {"commit": "c0ffee", "actor": "ada"}
