@@ -15,10 +15,7 @@ from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from sandbox import images as sample
 from sandbox.load import Load
-from tests.engine.harness import Project
-
-RATE = 600 if os.environ.get("SLIPWAY_SOAK") else 150
-"""New connections a second. Three tests at once at 600 would keep two cores busy with nothing else."""
+from tests.engine.harness import RATE, Project
 
 NOT_IN_A_SANDBOX = (
     "the engine tests run inside a sandbox: python -m sandbox up --name test && "

@@ -19,6 +19,9 @@ from demo.workspace import CHECKOUT, PROGRAM
 RUN_SECONDS = 180
 """A run that takes longer hangs: its tree is killed, and the test fails with what it had said."""
 
+RATE = 600 if os.environ.get("SLIPWAY_SOAK") else 150
+"""New connections a second. Three tests at once at 600 would keep two cores busy with nothing else."""
+
 SILENT = ("SLIPWAY_IMAGE", "SLIPWAY_ACTION", "CI_", "GITLAB_USER_")
 """Beginnings of the variables that steer a run: the caller's own must not."""
 

@@ -8,8 +8,7 @@ from lightkube.resources.core_v1 import Pod, Service
 
 from release.model import TRACK_LABEL
 from tests.engine.cluster_view import outcomes, pods, records, sizes
-from tests.engine.conftest import RATE
-from tests.engine.harness import Project, stack
+from tests.engine.harness import RATE, Project, stack
 from tests.engine.strategies import NAMES, deployment_name, served, serving, under
 
 DRAINED = 4.0  # the old pods' preStop is 3 s
