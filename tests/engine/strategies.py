@@ -1,5 +1,6 @@
 """The sample app under each strategy, with a check that a good release passes and a bad one does not."""
 
+import os
 from typing import Any
 
 from lightkube import Client
@@ -10,6 +11,14 @@ from tests.engine.harness import app
 
 CHECKS: dict[str, Any] = {"answers": {"http": {"path": "/"}, "interval": "1s"}}
 NAMES = ("rolling", "blueGreen", "canary")
+SOAK = bool(os.environ.get("SLIPWAY_SOAK"))
+
+
+def some(*names: str) -> tuple[str, ...]:
+    """The strategies that a test asks: every one in the soak, these by default, so that `make test` stays short."""
+    return NAMES if SOAK else names
+
+
 STEPS: list[dict[str, Any]] = [{"replicas": 1, "pause": "1s"}, {"weight": 50, "pause": "1s"}]
 
 

@@ -13,7 +13,7 @@ from sandbox.paths import Paths
 from tests.engine.api_proxy import ApiProxy
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
-from tests.engine.strategies import NAMES, served, under
+from tests.engine.strategies import NAMES, served, some, under
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def way(tmp_path):
     proxy.close()
 
 
-@pytest.mark.parametrize("strategy", NAMES)
+@pytest.mark.parametrize("strategy", some("blueGreen"))
 def test_for_three_seconds_the_run_waits_and_goes_on(strategy, way, project, namespace, images, admin, load):
     project.configure(stack(namespace, myapp=under(strategy)))
     project.up(SLIPWAY_IMAGE=images.v1).expect()

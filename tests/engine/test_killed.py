@@ -8,7 +8,7 @@ import pytest
 
 from tests.engine.cluster_view import records
 from tests.engine.harness import Running, stack
-from tests.engine.strategies import NAMES, served, under
+from tests.engine.strategies import served, some, under
 
 POINTS = 24 if os.environ.get("SLIPWAY_SOAK") else 2
 DRAINED = 4.0
@@ -26,7 +26,7 @@ def killed_after(events: int, running: Running, *, engine_only: bool) -> None:
     running.kill(engine_only=engine_only)
 
 
-@pytest.mark.parametrize("strategy", NAMES)
+@pytest.mark.parametrize("strategy", some("blueGreen", "canary"))
 def test_killed_at_any_event_one_run_finishes_the_release_and_no_request_is_lost(
     strategy, project, namespace, images, admin, load
 ):

@@ -9,7 +9,7 @@ from lightkube.resources.core_v1 import Pod, Service
 from release.model import TRACK_LABEL
 from tests.engine.cluster_view import outcomes, pods, records, sizes
 from tests.engine.harness import RATE, Project, stack
-from tests.engine.strategies import NAMES, deployment_name, served, serving, under
+from tests.engine.strategies import NAMES, deployment_name, served, serving, some, under
 
 DRAINED = 4.0  # the old pods' preStop is 3 s
 
@@ -75,6 +75,7 @@ def test_a_bad_release_is_taken_back_a_second_one_too_and_a_good_one_goes_throug
     )
 
 
+@pytest.mark.parametrize("strategy", some("blueGreen"), indirect=True)
 def test_a_release_whose_pods_never_come_up_ends_at_the_deadline_and_the_live_track_is_untouched(
     live, strategy, namespace, images, admin, load
 ):
@@ -94,6 +95,7 @@ def test_a_release_whose_pods_never_come_up_ends_at_the_deadline_and_the_live_tr
     assert served(admin, namespace) == before
 
 
+@pytest.mark.parametrize("strategy", some("blueGreen", "canary"), indirect=True)
 def test_scaling_and_labels_restart_no_pod_and_are_no_release(live, strategy, namespace, images, admin):
     before = served(admin, namespace)
     scaled = {**under(strategy, replicas=4), "labels": {"team": "blue"}}
@@ -106,6 +108,7 @@ def test_scaling_and_labels_restart_no_pod_and_are_no_release(live, strategy, na
     assert set(live.up().expect().changes) == {"same"}
 
 
+@pytest.mark.parametrize("strategy", some("canary"), indirect=True)
 def test_what_somebody_changed_by_hand_in_mid_release_and_after_it_is_mended(live, strategy, namespace, images, admin):
     started = live.up_async(SLIPWAY_IMAGE=images.slow)
     time.sleep(1)
@@ -136,6 +139,7 @@ def _until(true, seconds):
         time.sleep(0.1)
 
 
+@pytest.mark.parametrize("strategy", some("blueGreen"), indirect=True)
 def test_a_lost_state_adopts_what_runs_without_restarting_a_pod(live, strategy, namespace, images, admin, tmp_path):
     live.up(SLIPWAY_IMAGE=images.v2).expect()
     before = pods(admin, namespace)
