@@ -14,6 +14,7 @@ ROUNDS, ROLLBACK_EACH, BAD_EACH = 30, 3, 6
 
 @pytest.mark.skipif(not os.environ.get("SLIPWAY_SOAK"), reason="30 releases of each strategy: make soak")
 @pytest.mark.parametrize("strategy", NAMES)
+@pytest.mark.timeout(2400)
 def test_thirty_releases_and_ten_rollbacks_lose_no_request(strategy, project, namespace, images, admin, load):
     settings = {"steps": [{"replicas": 1, "pause": "1s"}]} if strategy == "canary" else {}
     project.configure(stack(namespace, myapp=under(strategy, **settings)))

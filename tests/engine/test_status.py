@@ -194,7 +194,16 @@ def test_watching_shows_a_change_as_it_comes_and_ends_well_with_ctrl_c(live, adm
     terminal, theirs = pty.openpty()
     command = [*COMMAND, "--watch", "-n", live.namespace]
     environ = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "40"}
-    with subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=theirs, stderr=theirs, stdin=theirs) as watching:
+    watching = subprocess.Popen(
+        command,
+        cwd=CHECKOUT,
+        env=environ,
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  ignored in the background
+    )
+    try:
         os.close(theirs)
         seen_until(terminal, "2/2")
         admin.patch(Deployment.Scale, "myapp", {"spec": {"replicas": 3}}, namespace=live.namespace)
@@ -202,6 +211,9 @@ def test_watching_shows_a_change_as_it_comes_and_ends_well_with_ctrl_c(live, adm
         watching.send_signal(signal.SIGINT)
         rest = seen_until(terminal, "\x1b[?25h")  # the cursor is there again
         assert watching.wait(10) == 0
+    finally:
+        watching.kill()
+        watching.wait(10)
     admin.patch(Deployment.Scale, "myapp", {"spec": {"replicas": 2}}, namespace=live.namespace)
     os.close(terminal)
     assert "Traceback" not in rest
