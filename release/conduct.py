@@ -20,7 +20,7 @@ from release.interrupt import Interrupt, InterruptibleClock
 from release.ledger import Book
 from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
 from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
-from release.observe import read
+from release.observe import pool_of, read
 from release.patience import patiently
 from release.plan import Plan
 from release.rollout import ReleaseFailed
@@ -237,9 +237,8 @@ class Conductor:
                 raise
 
     def _serving(self) -> Pool | None:
-        service = patiently(lambda: read(self.client, Service, self.subject.name, self.subject.namespace)) or {}
-        selector: Mapping[str, str] = service.get("spec", {}).get("selector", {})
-        return next((pool for pool in Pool if selector == pool_selector(self.subject, pool)), None)
+        service = patiently(lambda: read(self.client, Service, self.subject.name, self.subject.namespace))
+        return pool_of(self.subject, service)
 
     def _endpoints(self, service: str) -> dict[str, bool]:
         """Pods behind a Service, by name, and whether requests are sent to them."""

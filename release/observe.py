@@ -85,7 +85,7 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
             _refuse_old(subject, name, live)
             tracks[name] = track(live)
     records = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
-    observed = Observed(tracks, _pool(subject, objects.get(("Service", ""))), records)
+    observed = Observed(tracks, pool_of(subject, objects.get(("Service", ""))), records)
     window = _window_open(subject, observed, now or datetime.now(UTC))
     return World(objects, Observed(tracks, observed.pool, records, window))
 
@@ -106,7 +106,8 @@ def track(live: Manifest) -> Track:
     )
 
 
-def _pool(subject: Subject, service: Manifest | None) -> Pool | None:
+def pool_of(subject: Subject, service: Manifest | None) -> Pool | None:
+    """Where a live Service points; None where there is none, or where it selects something else."""
     selector = (service or {}).get("spec", {}).get("selector", {})
     return next((pool for pool in Pool if selector == pool_selector(subject, pool)), None)
 
