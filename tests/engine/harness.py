@@ -284,8 +284,9 @@ def stack(namespace: str, **workloads: Config) -> dict[str, Any]:
 
 @contextmanager
 def within(seconds: float, what: str) -> Iterator[None]:
-    """Fails where the block took longer."""
+    """Fails where the block took longer; twice as long is allowed where other tests run beside it."""
+    limit = seconds * (2 if "PYTEST_XDIST_WORKER" in os.environ else 1)
     began = time.monotonic()
     yield
     took = time.monotonic() - began
-    assert took <= seconds, f"{what} took {took:.1f} s, more than {seconds} s"
+    assert took <= limit, f"{what} took {took:.1f} s, more than {limit} s"

@@ -87,7 +87,7 @@ def test_without_auto_promote_a_run_ends_paused_and_another_process_promotes_or_
 
 
 def test_a_check_that_fails_after_the_switch_switches_back(begin, namespace, images, admin, load):
-    after = {"after": {"command": ["/bin/sh", "-c", "echo users complain; exit 1"]}}
+    after = {"after": {"command": ["/bin/sh", "-c", "sleep 2; echo users complain; exit 1"]}}
     live = begin()
     blue = pods(admin, namespace, track="blue")
     live.configure(stack(namespace, myapp=under("blueGreen", checks={**CHECKS, **after}, postPromotion=["after"])))

@@ -64,7 +64,7 @@ def test_a_bad_release_is_taken_back_a_second_one_too_and_a_good_one_goes_throug
     assert set(run.result.failures) <= {"status"}, run.result.failures
     if strategy == "blueGreen":
         assert "bad" not in run.result.versions
-    else:
+    elif "bad" in run.result.versions:  # a check may be quicker than the first user
         assert run.result.versions["bad"].last < switched
     assert outcomes(admin, namespace) == ["Healthy", "Degraded", "Degraded", "Healthy"]
     assert "500" in records(admin, namespace)[1].message

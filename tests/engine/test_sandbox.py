@@ -18,6 +18,7 @@ import pytest
 from sandbox import cgroups, supervision
 from sandbox.paths import CHECKOUT, Paths
 from sandbox.records import ProcessRecord, start_time
+from tests.engine.harness import within
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -98,7 +99,8 @@ def standing(first: Paths) -> Paths:
 
 def test_up_on_a_standing_sandbox_changes_nothing_and_is_quick(standing: Paths) -> None:
     before = pids(standing)
-    assert up(standing) < 2
+    with within(2, "an up of a sandbox that stands"):
+        up(standing)
     assert pids(standing) == before
 
 
@@ -275,7 +277,7 @@ def test_an_up_that_is_interrupted_cleans_up_after_itself(first: Paths) -> None:
         while "kube-apiserver" not in pids(first) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.terminate()
-        assert process.wait(10) == 143
+        assert process.wait(30) == 143
     assert traces(first) == []
 
 
