@@ -15,7 +15,7 @@ from release.model import RELEASE_LABEL, TRACK_LABEL, Manifest, TrackName
 from release.observe import read
 from release.observe import track as said_by
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 0.1
 STALLED_SECONDS = 5.0
 """Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
 LOG_LINES = 5
