@@ -22,7 +22,7 @@ demo: .venv      ## bring up a real cluster and run the program on it: access, s
 
 test: .venv      ## all tests but the pipeline's: unit, component, engine (on a sandbox of their own); ends with pytest's summary
 	@$(PY) -m sandbox up --name test
-	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist worksteal --ignore=tests/pipeline $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist loadgroup --ignore=tests/pipeline $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
 soak: .venv      ## the same assertions with many more rounds, kill points and random histories

@@ -1,31 +1,22 @@
 """Wrong settings through the real engine: one line each, exit status 1, no traceback, nothing written."""
 
 import os
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.engine.harness import Outcome, Project
+from tests.engine.harness import Project
 from tests.wrong_configurations import SECRET, WRONG, Wrong
 
 RUN = [wrong for wrong in WRONG if "secure:" not in wrong.config]  # encrypted values need a key: see the last tests
 if not os.environ.get("SLIPWAY_SOAK"):
     RUN = [wrong for wrong in RUN if wrong.environ or SECRET in wrong.config] + RUN[::3]
     RUN = list({wrong.id: wrong for wrong in RUN}.values())
-WORKERS = 2
 
 
 @pytest.fixture(scope="module")
-def outcomes(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Outcome]:
-    """What `pulumi up` made of each, by id; two at a time, as a run keeps half of a core waiting."""
-
-    def work(worker: int) -> dict[str, Outcome]:
-        project = Project(tmp_path_factory.mktemp(f"wrong{worker}"))
-        return {wrong.id: project.configure(wrong.config).up(**wrong.environ) for wrong in RUN[worker::WORKERS]}
-
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return {id: outcome for found in pool.map(work, range(WORKERS)) for id, outcome in found.items()}
+def anyone(sandbox: str, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """One project for all of them: nothing is ever written, so there is nothing to undo."""
+    return Project(tmp_path_factory.mktemp("wrong"))
 
 
 def test_there_are_enough_of_them() -> None:
@@ -33,10 +24,8 @@ def test_there_are_enough_of_them() -> None:
 
 
 @pytest.mark.parametrize("wrong", RUN, ids=lambda wrong: wrong.id)
-def test_a_wrong_setting_ends_the_run_with_one_line_and_nothing_written(
-    wrong: Wrong, outcomes: Mapping[str, Outcome]
-) -> None:
-    outcome = outcomes[wrong.id].expect(status=1)
+def test_a_wrong_setting_ends_the_run_with_one_line_and_nothing_written(wrong: Wrong, anyone: Project) -> None:
+    outcome = anyone.configure(wrong.config).up(**wrong.environ).expect(status=1)
     assert [line for line in outcome.messages if line.startswith(wrong.line)], outcome.output
     assert "Traceback" not in outcome.output
     assert SECRET not in outcome.output
