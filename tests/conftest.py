@@ -17,6 +17,7 @@ TOGETHER = (
 """Modules whose tests share something that takes long to set up: on one worker each, and first, as they last."""
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`."""
     for item in items:

@@ -16,6 +16,7 @@ NOT_IN_A_SANDBOX = (
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a module tell one story on one project: they stay together on a worker (`--dist loadgroup`)."""
     for item in items:
