@@ -22,7 +22,7 @@ demo: .venv      ## bring up a real cluster and run the program on it: access, s
 
 test: .venv      ## all tests but the pipeline's: unit, component, engine (on a sandbox of their own); ends with pytest's summary
 	@$(PY) -m sandbox up --name test
-	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --dist loadgroup --ignore=tests/pipeline $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --ignore=tests/pipeline $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
 soak: .venv      ## the same assertions with many more rounds, kill points and random histories
@@ -33,7 +33,7 @@ soak: .venv      ## the same assertions with many more rounds, kill points and r
 pipeline: .venv  ## the pipeline's tests: .gitlab-ci.yml run by gitlab-ci-local; not all of them have passed yet (README)
 	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name pipeline
-	@$(PY) -m sandbox exec --name pipeline -- $(PY) -m pytest -n 3 --dist loadgroup tests/pipeline $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name pipeline -- $(PY) -m pytest -n 3 tests/pipeline $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name pipeline || exit 1; exit $$status
 
 check: .venv     ## ruff, mypy --strict, import-linter, the schema test

@@ -2,25 +2,35 @@
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadScopeScheduling
 
 settings.register_profile("slipway", deadline=None)  # the machine is shared: a slow example is no failure
 settings.load_profile("slipway")
 
 TOGETHER = (
-    "test_sandbox",
-    "test_access_engine",
-    "test_access_identities",
-    "test_access_preflight",
-    "test_access_renewal",
-    "test_status_engine",
+    "tests/pipeline/",
+    "test_sandbox.py",
+    "test_access_engine.py",
+    "test_access_identities.py",
+    "test_access_preflight.py",
+    "test_access_renewal.py",
+    "test_status_engine.py",
 )
-"""Modules whose tests share something that takes long to set up: on one worker each, and first, as they last."""
+"""Modules whose tests share something that takes long to set up."""
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `--dist loadgroup`."""
-    for item in items:
-        if item.path.stem in TOGETHER:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-    items.sort(key=lambda item: TOGETHER.index(item.path.stem) if item.path.stem in TOGETHER else len(TOGETHER))
+class Together(LoadScopeScheduling):
+    """Keeps these modules on one worker each, and spreads all other tests.
+
+    In place of `--dist loadgroup`, which xdist 3.8 does by a private field that pytest 9.2 no longer has.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        return module if any(part in module for part in TOGETHER) else nodeid
+
+
+@pytest.hookimpl
+def pytest_xdist_make_scheduler(config, log):  # type: ignore[no-untyped-def]
+    """For `-n`; modules with the most tests come first."""
+    return Together(config, log)

@@ -15,15 +15,6 @@ NOT_IN_A_SANDBOX = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the marks
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a module tell one story on one project: they stay together on a worker (`--dist loadgroup`)."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(scope="session")
 def ready() -> None:
     """Fails where there is no sandbox, or no runner of pipelines."""
