@@ -80,10 +80,10 @@ def test_a_release_whose_pods_never_come_up_ends_at_the_deadline_and_the_live_tr
     live, strategy, namespace, images, admin, load
 ):
     before = served(admin, namespace)
-    live.configure(stack(namespace, myapp=under(strategy, progressDeadline="5s")))
+    live.configure(stack(namespace, myapp=under(strategy, progressDeadline="12s")))
     with load("myapp") as run:
         failed = live.up(SLIPWAY_IMAGE=images.crash).expect(1)
-    assert "did not come up within 5 s" in failed.output
+    assert "did not come up within 12 s" in failed.output
     assert "exits with" in failed.output
     assert run.result.failed == 0, run.result.failures
     assert set(run.result.versions) == {"v1"}
