@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from graphlib import TopologicalSorter
 
 import pulumi
 from lightkube import Client
 
 from components.provider import kubernetes_provider
+from components.source import definition
 from components.workload import Workload, WorkloadArgs
 from errors import UserError
 from preflight import cluster
@@ -38,7 +40,11 @@ class Environment(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
         namespace, preview = args.settings.namespace, pulumi.runtime.is_dry_run()
-        subjects = {key: Subject(key, args.settings, workload) for key, workload in args.workloads.items()}
+        provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
+        subjects = {
+            key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))
+            for key, workload in args.workloads.items()
+        }
         client = cluster.connect()
         exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview))
         if not exists and not preview:
@@ -50,11 +56,11 @@ class Environment(pulumi.ComponentResource):
         with cluster.telling(client):
             found = snapshot(client, namespace) if exists else None
             prepared = _prepared(client, subjects, args.run, found, preview=preview)
-        provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         below = pulumi.ResourceOptions(parent=self, provider=provider)
-        self.workloads = {
-            key: Workload(key, WorkloadArgs(prepared=one, client=client), below) for key, one in prepared.items()
-        }
+        self.workloads: dict[str, Workload] = {}
+        for key in TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order():
+            after = [self.workloads[other].committed for other in args.workloads[key].depends_on]
+            self.workloads[key] = Workload(key, WorkloadArgs(prepared=prepared[key], client=client, after=after), below)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 

@@ -35,8 +35,8 @@ class ReleaseArgs:
 
     prepared: Prepared
     client: Client
-    secrets: Sequence[pulumi.Resource] = ()
-    """What the pods take their environment from: there before them, and gone after them."""
+    before: Sequence[pulumi.Resource] = ()
+    """What the pods need: there before them, and gone after them."""
 
 
 class Release(pulumi.ComponentResource):
@@ -51,7 +51,7 @@ class Release(pulumi.ComponentResource):
         pulumi.log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}", self)
         self._conductor = self._conducted()
 
-        before: list[pulumi.Resource] = [*args.secrets]
+        before: list[pulumi.Resource] = [*args.before]
         if plan.preview:
             before.append(self._preview_service(plan.preview))
         tracks: list[pulumi.Resource] = []

@@ -183,7 +183,7 @@ class Conductor:
 
     def _reached(self, step: Reached) -> None:
         """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
-        service = self.subject.name + (PREVIEW if step.preview else "")
+        service = self.subject.called("Service", PREVIEW if step.preview else "")
         deadline = time.monotonic() + self.subject.workload.progress_deadline
         while True:
             found = patiently(lambda: self._endpoints(service))
@@ -209,7 +209,7 @@ class Conductor:
             patiently(
                 lambda: self.client.patch(
                     Service,
-                    self.subject.name,
+                    self.subject.called("Service"),
                     body,
                     namespace=self.subject.namespace,
                     patch_type=PatchType.MERGE,
@@ -237,7 +237,7 @@ class Conductor:
                 raise
 
     def _serving(self) -> Pool | None:
-        service = patiently(lambda: read(self.client, Service, self.subject.name, self.subject.namespace))
+        service = patiently(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
         return pool_of(self.subject, service)
 
     def _endpoints(self, service: str) -> dict[str, bool]:
@@ -300,7 +300,8 @@ class Conductor:
             release=step.release,
             image=self.plan.release.image,
             service=s.name + PREVIEW if blue_green else None,
-            port=s.workload.port,
+            port=s.port,
+            service_port=s.service_port,
             pull_secret=s.environment.image_pull_secret,
             labels=manifests.deployment(s, step.track, {}, None)["spec"]["selector"]["matchLabels"],
         )

@@ -10,10 +10,12 @@ from lightkube import Client
 
 from errors import UserError
 from release import checks, image, ledger, manifests, secret_env
+from release.definition import Rendered, filled
 from release.drift import drift
+from release.kinds import Kinds, Unreadable
 from release.manifests import Subject
 from release.model import Manifest, Observed, Release, TrackName
-from release.observe import Snapshot, World, held_secret, observe
+from release.observe import Snapshot, World, held_secret, observe, refuse_foreign
 from release.plan import LEDGER, Plan, plan
 from release.rules import Rules
 from release.steps import Gate, Ready
@@ -21,14 +23,29 @@ from settings import Action, Run
 
 
 @dataclass(frozen=True)
-class HeldSecret:
-    """A Secret that must be there after this run."""
+class Held:
+    """A ConfigMap or Secret of one content that must be there after this run."""
 
-    data: Mapping[str, str] | None = field(repr=False)
-    """Base64 values; None where this identity may not read them: then it stays as it is."""
+    content: Manifest | None = field(repr=False)
+    """What it holds (`data`, `binaryData`, `stringData`, `type`); None where this identity may not read it: then it
+    stays as it is."""
     live: Manifest | None = field(repr=False)
     readable: bool = True
-    """Whether this identity may read Secrets; where not, `live` is None though there may be one."""
+    """Whether this identity may read it; where not, `live` is None though there may be one."""
+
+
+CONTENT = ("data", "binaryData", "stringData", "type")
+"""Fields of a ConfigMap or Secret that make its content."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
+
+    wanted: Rendered
+    live: Manifest | None
+    readable: bool = True
+    """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +58,11 @@ class Prepared:
     plan: Plan
     deployments: Mapping[TrackName, Manifest]
     """Of every track that this run declares."""
-    secrets: Mapping[str, HeldSecret]
-    """The Secrets that the release, and those it may be rolled back to, need; by name."""
+    held: Mapping[tuple[str, str], Held]
+    """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
     provenance: Mapping[str, str]
+    beside: tuple[Beside, ...] = ()
+    """The other objects of its source, with the release's image in them."""
 
 
 def prepare(
@@ -71,6 +90,12 @@ def prepare(
     secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
     wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
+    known: dict[tuple[str, str], Manifest | None] = {}
+    if secret:
+        known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
+    if subject.source:
+        copies = subject.source.pod_template(wanted, None)[1].values()
+        known |= {(it["kind"], it["metadata"]["name"]): _content(it) for it in copies}
     decided = plan(subject.name, world.observed, desired, run.action, rules)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
@@ -82,9 +107,32 @@ def prepare(
         rules=rules,
         plan=_settled(decided, deployments, world),
         deployments=deployments,
-        secrets=_held(client, subject, world, decided.release, secret, exists=found is not None, preview=preview),
+        held=_held(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
+        beside=_beside(client, subject, decided.release.image, exists=found is not None),
     )
+
+
+def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
+    if subject.source is None:
+        return ()
+    wanted = [
+        Rendered(filled(one.manifest, image), one.place)
+        for one in subject.source.others
+        if not subject.source.scales(one)
+    ]
+    live: list[Manifest | Unreadable | None] = [None] * len(wanted)
+    if exists:
+        live = Kinds(client).live(subject.namespace, wanted)
+    beside = []
+    for one, found in zip(wanted, live, strict=True):
+        if isinstance(found, Unreadable):
+            beside.append(Beside(one, None, readable=False))
+            continue
+        if found is not None:
+            refuse_foreign(subject, one.kind, found)
+        beside.append(Beside(one, found))
+    return tuple(beside)
 
 
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
@@ -119,7 +167,8 @@ def _secret(
         "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
     )
     live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
-    names = Release.of(live.template).secrets if live else frozenset()
+    held = Release.of(live.template).held if live else frozenset()
+    names = [name for kind, name in held if kind == "Secret"]
     if not preview:
         raise UserError(text)
     warn(text + "; this preview takes the values to be unchanged")
@@ -154,34 +203,42 @@ def _wanted_image(
         return wanted
 
 
-def _held(
+def _held(  # noqa: PLR0917
     client: Client,
     subject: Subject,
     world: World,
     target: Release,
-    secret: secret_env.Content | None,
+    known: Mapping[tuple[str, str], Manifest | None],
+    found: Snapshot | None,
     *,
-    exists: bool,
     preview: bool,
-) -> Mapping[str, HeldSecret]:
-    """The Secrets that must be there after this run: of the release, of every track, of those on the ledger."""
-    needed = set(target.secrets)
+) -> Mapping[tuple[str, str], Held]:
+    """What must be there after this run: of the release, of every track, of those on the ledger."""
+    needed = set(target.held)
     for track in world.observed.tracks.values():
-        needed |= Release.of(track.template).secrets
+        needed |= Release.of(track.template).held
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
-        needed |= record.release.secrets
-    held: dict[str, HeldSecret] = {}
-    for name in sorted(needed):
-        live, readable = held_secret(client, subject.namespace, name) if exists else (None, True)
-        known = secret.data if secret and name == secret.name else (live or {}).get("data")
-        if known is not None or not readable or preview:
-            held[name] = HeldSecret(known, live, readable)
-        elif name in target.secrets:
+        needed |= record.release.held
+    held: dict[tuple[str, str], Held] = {}
+    for kind, name in sorted(needed):
+        live, readable = None, True
+        if found is not None and kind == "Secret":
+            live, readable = held_secret(client, subject.namespace, name)
+        elif found is not None:
+            live = found[kind].get(name)
+        content = known.get((kind, name)) or (_content(live) if live else None)
+        if content is not None or not readable or preview:
+            held[kind, name] = Held(content, live, readable)
+        elif (kind, name) in target.held:
             raise UserError(
-                f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is "
+                f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
                 "gone from the cluster: deploy an image with SLIPWAY_IMAGE instead"
             )
     return held
+
+
+def _content(manifest: Manifest) -> Manifest:
+    return {key: manifest[key] for key in CONTENT if manifest.get(key)}
 
 
 OBSERVED = "slipway.dev/observed"

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from release import ledger, observe
 from release.manifests import PREVIEW
-from release.model import HOME, TRACK_LABEL, Manifest, Observed, Phase, Record, Track, TrackName
+from release.model import HOME, POOL_LABEL, TRACK_LABEL, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from release.observe import Snapshot
 from release.report.words import reason
 
@@ -126,7 +126,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
     live = {track: snapshot["Deployment"].get(name + track.suffix) for track in TrackName}
     deployments = {track: it for track, it in live.items() if it and _is(it, track, name)}
     tracks = {track: observe.track(it) for track, it in deployments.items()}
-    serving = _selected(snapshot["Service"].get(name), tracks)
+    serving = _selected(_service(snapshot, name), tracks)
     previewed = _selected(snapshot["Service"].get(name + PREVIEW), tracks)
     observed = Observed(tracks, next(iter(serving)).pool if serving else None, records)
     last = records[-1] if records else None
@@ -167,8 +167,17 @@ def _is(deployment: Manifest, track: TrackName, name: str) -> bool:
     return bool(labels.get(INSTANCE) == name and labels.get(TRACK_LABEL, track) == track)
 
 
+def _service(snapshot: Snapshot, name: str) -> Manifest | None:
+    """The Service that users reach it by: called as the workload, unless its source calls it otherwise."""
+    services = snapshot["Service"]
+    others = (it for key, it in services.items() if key != name + PREVIEW)
+    sending = (it for it in others if POOL_LABEL in (it.get("spec", {}).get("selector") or {}))
+    named = next((it for it in sending if it["metadata"].get("labels", {}).get(INSTANCE) == name), None)
+    return services.get(name) or named
+
+
 def _image(track: Track) -> str:
-    return str(track.template["spec"]["containers"][0]["image"])
+    return Release.of(track.template).image
 
 
 def _selected(service: Manifest | None, tracks: Mapping[TrackName, Track]) -> tuple[TrackName, ...]:

@@ -131,7 +131,7 @@ WRONG = [
     ),
     _workload("misspelt-key", "prot: 80", ".prot", "is not a setting; did you mean port?"),
     _workload("snake-case-key", "keep_releases: 5", ".keep_releases", "is not a setting; did you mean keepReleases?"),
-    _workload("unknown-key", "xyzzy: 80", ".xyzzy", "is not a setting; there are image, replicas"),
+    _workload("unknown-key", "xyzzy: 80", ".xyzzy", "is not a setting; there are image, source"),
     _workload("port-too-high", "port: 70000", ".port", "got 70000; must be a whole number from 1 to 65535"),
     _workload("image-with-a-blank", "image: my app", ".image", 'got "my app"; must be an image like'),
     _workload("image-in-capitals", "image: example.com/App:1", ".image", 'got "example.com/App:1"; must be an image'),

@@ -16,7 +16,7 @@ from release import ledger
 from release.manifests import Subject
 from release.observe import SUFFIXES
 from release.plan import LEDGER, SERVICE
-from release.prepare import OBSERVED, HeldSecret, prepare
+from release.prepare import OBSERVED, Held, prepare
 from release.steps import Begin, Close, Finish, Mark, Scale
 from settings import Action, Environment, Run
 from settings import Workload as Settings
@@ -65,8 +65,8 @@ class Cluster:
         prepared = prepare(
             None, subject, run, found, preview=preview, warn=print, environment={"API_KEY": VALUE, "CI": "true"}
         )
-        for name in prepared.secrets if held else ():
-            prepared.secrets[name] = held
+        for name in prepared.held if held else ():
+            prepared.held[name] = held
 
         def program():
             parent = pulumi.ComponentResource("slipway:index:Environment", "staging")
@@ -678,9 +678,9 @@ def test_no_value_stands_anywhere_else(cluster, strategy):
 @pytest.mark.parametrize(
     ("held", "ignored"),
     [
-        (HeldSecret(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
-        (HeldSecret(None, None, readable=False), {"data", "metadata"}),
-        (HeldSecret(DATA, None, readable=False), {"metadata"}),
+        (Held(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
+        (Held(None, None, readable=False), {"data", "metadata"}),
+        (Held({"data": DATA}, None, readable=False), {"metadata"}),
     ],
 )
 def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
@@ -688,7 +688,7 @@ def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
 
 
 def test_a_held_secret_does_not_print_its_values():
-    held = HeldSecret(DATA, {"data": DATA})
+    held = Held({"data": DATA}, {"data": DATA})
     assert DATA["API_KEY"] not in repr(held)
 
 

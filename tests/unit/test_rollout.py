@@ -20,7 +20,11 @@ def live(updated=0, available=3, replicas=3, *, wanted=3, release=OURS, seen=Tru
     """A Deployment of three pods on its way to our release."""
     return {
         "metadata": {"generation": 2},
-        "spec": {"replicas": wanted, "template": {"metadata": {"labels": {RELEASE_LABEL: release}}}},
+        "spec": {
+            "replicas": wanted,
+            "selector": {"matchLabels": {"app": "myapp"}},
+            "template": {"metadata": {"labels": {RELEASE_LABEL: release}}},
+        },
         "status": {
             "observedGeneration": 2 if seen else 1,
             "updatedReplicas": updated,
