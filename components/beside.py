@@ -1,6 +1,6 @@
 """The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pulumi
@@ -24,11 +24,12 @@ def ordered(objects: Sequence[Beside]) -> tuple[list[Beside], list[Beside]]:
     return first, [it for it in objects if it.wanted.kind not in ORDER]
 
 
-def beside(
+def beside(  # noqa: PLR0917
     subject: Subject,
     objects: Sequence[Beside],
     client: Client,
     parent: pulumi.Resource,
+    by: Mapping[str, str],
     after: Sequence[pulumi.Resource] = (),
 ) -> list[pulumi.Resource]:
     """The resources, each kind after those before it: a custom resource needs its definition, a pod its account."""
@@ -37,15 +38,17 @@ def beside(
     for one in objects:
         if one.wanted.kind != kind:
             kind, before = one.wanted.kind, [*after, *made]
-        made.append(_object(subject, one, client, pulumi.ResourceOptions(parent=parent, depends_on=before)))
+        made.append(_object(subject, one, client, by, pulumi.ResourceOptions(parent=parent, depends_on=before)))
     return made
 
 
-def _object(subject: Subject, one: Beside, client: Client, opts: pulumi.ResourceOptions) -> KubernetesObject:
+def _object(
+    subject: Subject, one: Beside, client: Client, by: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> KubernetesObject:
     kind, manifest = one.wanted.kind, one.wanted.manifest
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    wanted = declared({**bare, "metadata": metadata}, one.live)
+    wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
     name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
     left = [] if one.readable else ["data", "stringData", "metadata"]
     again = [] if one.live is not None else [hook(f"{name}-made-again", _make(client, subject.namespace, wanted))]

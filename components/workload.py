@@ -41,7 +41,7 @@ class Workload(pulumi.ComponentResource):
             if manifest is None:
                 return
             live = prepared.world.live(kind)
-            wanted = declared(manifest, live)
+            wanted = declared(manifest, live, by=prepared.by)
             hooks = pulumi.ResourceHookBinding(before_update=[*remade(name, args.client, kind, wanted, live)])
             KubernetesObject(
                 kind, f"{name}-{what}", wanted, pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=[*after])
@@ -49,14 +49,14 @@ class Workload(pulumi.ComponentResource):
 
         needed: list[pulumi.Resource] = [_held(name, key, held, args, self) for key, held in prepared.held.items()]
         first, rest = ordered(prepared.beside)
-        needed += [*args.after, *beside(subject, first, args.client, self, after=args.after)]
+        needed += [*args.after, *beside(subject, first, args.client, self, prepared.by, after=args.after)]
         made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject))
         made("Ingress", "ingress", manifests.ingress(subject))
         made("NetworkPolicy", "policy", manifests.network_policy(subject))
         below = pulumi.ResourceOptions(parent=self)
         release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, before=needed), below)
         self.committed = release.committed
-        beside(subject, rest, args.client, self, after=[release.committed])
+        beside(subject, rest, args.client, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
         made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
         self.summary: dict[str, pulumi.Input[str]] = {
@@ -71,7 +71,7 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     """The immutable object of one content. One that may not be read (preview identity) is left as it is."""
     kind, called = key
     metadata = {**args.prepared.subject.metadata(), "name": called}
-    wanted = declared({"metadata": metadata, "immutable": True}, held.live)
+    wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=args.prepared.by)
     content = dict(held.content or {})
     fields = {"data": content.pop("data", {})} | content
     child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"

@@ -169,6 +169,10 @@ class Record:
     """Until when the track before it stays warm, UTC, ISO 8601; "forever", or empty where it doesn't."""
     checks: tuple[CheckResult, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    rejected: str = ""
+    """Why its image must not be promoted: its checks failed, or somebody said so. Empty where it may be."""
+    left: str = ""
+    """The image that this release took users away from, where it was a rollback; empty else."""
 
 
 @dataclass(frozen=True)

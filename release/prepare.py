@@ -1,7 +1,7 @@
 """Everything a run must know of a workload before the first write: observe, settle what is wanted, plan."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -14,9 +14,10 @@ from release.definition import Rendered, filled
 from release.drift import drift
 from release.kinds import Kinds, Unreadable
 from release.manifests import Subject
-from release.model import Manifest, Observed, Release, TrackName
+from release.model import Manifest, Observed, Record, Release, TrackName
 from release.observe import Snapshot, World, held_secret, observe, refuse_foreign
 from release.plan import LEDGER, Plan, plan
+from release.promotion import promote
 from release.rules import Rules
 from release.steps import Gate, Ready
 from settings import Action, Run
@@ -64,6 +65,12 @@ class Prepared:
     beside: tuple[Beside, ...] = ()
     """The other objects of its source, with the release's image in them."""
 
+    @property
+    def by(self) -> dict[str, str]:
+        """The annotations that tell of this run."""
+        told = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
+        return {**told, RUNS: self.plan.release.image}
+
 
 def prepare(
     client: Client,
@@ -74,21 +81,29 @@ def prepare(
     preview: bool,
     warn: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
+    offered: Sequence[Record] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
-    `found`: what is in the namespace; None where there is none. `preview`: what only a real run can know (a protected
+    `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
+    that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
     variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
     checks and registry login.
     """
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
+    told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
+    if told:  # nothing waits here: what waits is in the environment before this one
+        run = replace(run, action=Action.DEPLOY)
     rules = Rules.of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
     secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
-    wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
+    wanted = _wanted_image(
+        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
+    )
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
     known: dict[tuple[str, str], Manifest | None] = {}
     if secret:
@@ -183,10 +198,21 @@ def _wanted_image(
     *,
     preview: bool,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
+    promoted: Sequence[Record] | None,
+    told: bool,
 ) -> str:
-    """The image to run: SLIPWAY_IMAGE, else what is live, else the settings' first image; as a digest."""
+    """The image to run: SLIPWAY_IMAGE, else the settings' or what may be promoted, else what is live; as a digest."""
     live = world.observed.live_image()
-    wanted = run.images.get(subject.name) or subject.workload.image or live
+    asked = run.images.get(subject.name) or subject.workload.image
+    rule = subject.environment.promote_from
+    if rule and promoted is not None and run.action is Action.DEPLOY:
+        if asked is not None:
+            asked = _resolved(asked, environment, preview=preview, warn=warn)
+        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), told=told)
+        tell(f"{subject.name}: {choice.why}")
+        asked = choice.image
+    wanted = asked or live
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
@@ -194,6 +220,10 @@ def _wanted_image(
         )
     if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
+    return _resolved(wanted, environment, preview=preview, warn=warn)
+
+
+def _resolved(wanted: str, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]) -> str:
     try:
         return image.resolve(wanted, environment)
     except image.ImageUnresolved as error:
@@ -245,20 +275,34 @@ OBSERVED = "slipway.dev/observed"
 """What was observed of the object that a run was to mend; a change of it updates the object."""
 
 
-def declared(wanted: dict[str, Any], live: Manifest | None, *, always: bool = False) -> dict[str, Any]:
+PROVENANCE = "slipway.dev/by-"
+"""Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
+RUNS = "slipway.dev/image"
+"""Annotation with the image, by its digest, of the release that the object was written for."""
+
+
+def declared(
+    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The manifest with the annotation that makes the engine see what the cluster says.
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
     wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
-    value; where there is none, it takes the time. `always`: differ in any case.
+    value; where there is none, it takes the time. `always`: differ in any case. `by`: annotations that tell of this
+    run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
     """
+    had = (live or {}).get("metadata", {}).get("annotations", {})
+    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
     if live is None:
         value = f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"
+        told = dict(by or {})
     elif always or drift(_comparable(wanted), live):
         value = live["metadata"]["resourceVersion"]
+        told = dict(by or {})
     else:
-        value = live["metadata"].get("annotations", {}).get(OBSERVED)
-    annotations = {**wanted["metadata"].get("annotations", {}), **({OBSERVED: value} if value else {})}
+        value = had.get(OBSERVED)
+    observed = {OBSERVED: value} if value else {}
+    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 

@@ -46,6 +46,10 @@ class ReleaseFailed(UserError):
         self.recorded = text if recorded is None else recorded
 
 
+class CheckFailed(ReleaseFailed):
+    """A check was not Successful: what is wrong is the release itself, wherever it goes."""
+
+
 def wait(
     client: Client,
     workload: str,

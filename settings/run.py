@@ -18,6 +18,7 @@ class Action(StrEnum):
     ABORT = "abort"
     ROLLBACK = "rollback"
     SETTLE = "settle"
+    REJECT = "reject"
 
 
 IMAGE, ACTION = "SLIPWAY_IMAGE", "SLIPWAY_ACTION"

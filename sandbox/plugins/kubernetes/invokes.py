@@ -1,6 +1,7 @@
 """The provider's functions that render: YAML, Helm charts, kustomizations.
 
-The official provider has Helm and Kustomize built in; here the sandbox's own `helm` and `kubectl` do the same work. YAML
+The official provider has Helm and Kustomize built in; here the sandbox's own `helm` and `kubectl` do the same work.
+YAML
 is read as Go reads it: no dates, no base 60, and yes and no are true and false.
 """
 
@@ -34,7 +35,7 @@ GoLoader.add_implicit_resolver(
 def decode(text: str, namespace: str, api: Api | None) -> list[Object]:
     """The objects of a YAML text; those without a namespace get the default one, where one is given."""
     try:
-        documents = list(yaml.load_all(text, GoLoader))  # noqa: S506  a safe loader, with other resolvers
+        documents = list(yaml.load_all(text, GoLoader))
     except yaml.YAMLError as error:
         raise ProviderError(f"error converting YAML to JSON: {error}") from None
     found = [it for it in documents if isinstance(it, dict) and it.get("kind") and it.get("apiVersion")]
