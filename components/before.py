@@ -7,6 +7,7 @@ from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
 
 from preflight import cluster
 from release import checks, ledger, manifests, policy
+from release.definition import Rendered, SourceError
 from release.kinds import Kinds
 from release.manifests import Subject
 from release.model import Manifest, Record
@@ -28,9 +29,37 @@ def kinds_brought(client: Client, subjects: Iterable[Subject]) -> list[str]:
     for subject in subjects:
         for other in subject.source.others if subject.source else ():
             kind = kinds.find(other.manifest)
+            if kind is None and not _defined(subject, other):
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: {other.title}: the cluster has no kind "
+                    f"{other.manifest['apiVersion']} {other.kind}: have its CustomResourceDefinition installed first"
+                )
             if kind is not None and kind.namespaced:
                 found.add(kind.plural + (f".{kind.group}" if kind.group else ""))
     return sorted(found)
+
+
+def apart(subjects: Iterable[Subject]) -> None:
+    """Refuses two workloads whose selectors find each other's pods; raises SourceError."""
+    seen: list[Subject] = []
+    for subject in subjects:
+        for other in seen:
+            one, two = subject.selector.items(), other.selector.items()
+            if (subject.source or other.source) and (one <= two or two <= one):
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: its Deployment selects the pods of workload {other.name} "
+                    f"too ({', '.join(f'{key}={value}' for key, value in subject.selector.items())}): give it labels of "
+                    "its own"
+                )
+        seen.append(subject)
+
+
+def _defined(subject: Subject, other: Rendered) -> bool:
+    """Whether the source itself brings the definition of a custom kind."""
+    others = subject.source.others if subject.source else ()
+    specs = [it.manifest.get("spec", {}) for it in others if it.kind == "CustomResourceDefinition"]
+    group = str(other.manifest["apiVersion"]).partition("/")[0]
+    return any(it.get("group") == group and it.get("names", {}).get("kind") == other.kind for it in specs)
 
 
 Ledgers = Callable[[str], Sequence[Record]]

@@ -7,7 +7,7 @@ from graphlib import TopologicalSorter
 import pulumi
 from lightkube import Client
 
-from components.before import Ledgers, kinds_brought, ledgers_before, needed_rights, policed
+from components.before import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
 from components.provider import kubernetes_provider
 from components.source import definition
 from components.workload import Workload, WorkloadArgs
@@ -45,6 +45,7 @@ class Environment(pulumi.ComponentResource):
             key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))
             for key, workload in args.workloads.items()
         }
+        apart(subjects.values())
         client = cluster.connect()
         with cluster.telling(client):
             brought = kinds_brought(client, subjects.values())

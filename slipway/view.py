@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from errors import UserError
 from release import ledger, observe
 from release.manifests import PREVIEW
 from release.model import HOME, POOL_LABEL, TRACK_LABEL, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from release.observe import Snapshot
+from release.promotion import candidates, promote
 from release.report.words import reason
+from settings.environment import PromoteFrom
 
 ENVIRONMENT = "slipway.dev/environment"
 INSTANCE = "app.kubernetes.io/instance"
@@ -86,6 +89,19 @@ class WindowView:
 
 
 @dataclass(frozen=True)
+class PromotionView:
+    """What the next run would take from the environment that this one promotes from."""
+
+    source: str
+    """That environment."""
+    image: str
+    """What it would bring; empty where nothing would move."""
+    commit: str
+    """Of that image, as far as the other ledger knows it."""
+    why: str
+
+
+@dataclass(frozen=True)
 class WorkloadView:
     """Where a workload stands."""
 
@@ -103,12 +119,16 @@ class WorkloadView:
     tracks: tuple[TrackView, ...]
     history: tuple[ReleaseView, ...]
     """The last releases, newest first."""
+    promotion: PromotionView | None = None
+    """None where it promotes from nowhere, or its stack has not run since it does."""
 
 
 def workloads(found: Mapping[str, Snapshot], now: datetime, only: Sequence[str] = ()) -> tuple[WorkloadView, ...]:
     """The workloads in these namespaces, by namespace, environment and name; `only` these where any are named."""
     views = [
-        _workload(namespace, environment, name, snapshot, now)
+        replace(
+            _workload(namespace, environment, name, snapshot, now), promotion=_promotion(name, snapshot, found, now)
+        )
         for namespace, snapshot in found.items()
         for environment, name in _named(snapshot)
         if not only or name in only
@@ -159,6 +179,26 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
         ),
         history=tuple(_release(name, record, now) for record in reversed(records[-HISTORY:])),
     )
+
+
+def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now: datetime) -> PromotionView | None:
+    own = snapshot["ConfigMap"].get(ledger.name(name), {})
+    told = own.get("metadata", {}).get("annotations", {}).get(ledger.PROMOTES, "").split("/")
+    if len(told) != 3 or not told[2].isdigit():
+        return None
+    source, namespace, seconds = told
+    if namespace not in found:
+        return PromotionView(source, "", "", f"not looked at: add --namespace {namespace}")
+    before = ledger.decode(found[namespace]["ConfigMap"].get(ledger.name(name), {}).get("data"))
+    rule = PromoteFrom(environment=source, namespace=namespace, verified_for=int(seconds))
+    observed = Observed(ledger=ledger.decode(own.get("data")))
+    try:
+        choice = promote(name, rule, before, observed, None, now)
+    except UserError as error:
+        return PromotionView(source, "", "", str(error))
+    offered = next((it for it in candidates(before, now) if it.image == choice.image), None)
+    commit = offered.provenance.get("commit", "") if offered else ""
+    return PromotionView(source, choice.image or "", commit, choice.why)
 
 
 def _is(deployment: Manifest, track: TrackName, name: str) -> bool:
