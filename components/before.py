@@ -47,9 +47,8 @@ def apart(subjects: Iterable[Subject]) -> None:
             one, two = subject.selector.items(), other.selector.items()
             if (subject.source or other.source) and (one <= two or two <= one):
                 raise SourceError(
-                    f"slipway:workloads.{subject.name}.source: its Deployment selects the pods of workload {other.name} "
-                    f"too ({', '.join(f'{key}={value}' for key, value in subject.selector.items())}): give it labels of "
-                    "its own"
+                    f"slipway:workloads.{subject.name}.source: its Deployment selects the pods of workload "
+                    f"{other.name} too ({', '.join(f'{key}={value}' for key, value in one)}): give it labels of its own"
                 )
         seen.append(subject)
 
