@@ -97,14 +97,14 @@ def _prepared(
             tell=pulumi.log.info,
         )
 
+    held = replace(run, action=Action.SETTLE)
     for key in subjects:
         try:
-            prepared[key] = one(key, run)
+            prepared[key] = one(key, held if run.only and key not in run.only else run)
         except NothingToDo as error:
             idle[key] = error
-    if idle and not prepared:
+    if idle and set(idle) >= (run.only or set(subjects)):
         raise UserError("\n".join(map(str, idle.values())))
-    held = replace(run, action=Action.SETTLE)
     for key, why in idle.items():
         pulumi.log.info(str(why))
         prepared[key] = one(key, held)

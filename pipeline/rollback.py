@@ -6,18 +6,13 @@ from pathlib import Path
 from lightkube import ApiError, Client
 from lightkube.resources.core_v1 import ConfigMap
 
-from errors import UserError
 from pipeline import stack_files
 from pipeline.deploy import deploy
 from pipeline.up import Locking
 from preflight import cluster
 from release import ledger
 from release.model import Phase, Record
-from settings.run import ACTION, Action
-
-
-class NotByItself(UserError):
-    """Going back has to be decided by a person."""
+from settings.run import ACTION, WORKLOADS, Action
 
 
 def rollback(project: Path, stack: str, locking: Locking, *, if_failed: bool) -> int:
@@ -25,21 +20,17 @@ def rollback(project: Path, stack: str, locking: Locking, *, if_failed: bool) ->
 
     `if_failed`: only where the deployment before it left a release that did not come up. A job also fails before it
     touches anything (a mistake in the settings, no way to the registry): going back then would replace a good release.
-    So it would where one of several workloads failed: the action is for all of a stack, so that is left to a person.
+    Of several workloads only those that failed go back.
     """
     if if_failed:
         file = stack_files.load(project, stack)
-        workloads, bad = stack_files.workloads(file), failed(cluster.connect(), file)
+        bad = failed(cluster.connect(), file)
         if not bad:
             print(
                 f"{stack}: the deployment failed before it released anything: there is nothing to roll back", flush=True
             )
             return 0
-        if len(bad) < len(workloads):
-            raise NotByItself(
-                f"{stack}: {', '.join(bad)} did not come up, the other workloads are well, and a rollback takes back "
-                "all of them: deploy a good image of it, or start the rollback job"
-            )
+        os.environ[WORKLOADS] = ",".join(bad)  # the others are well
     for name in [name for name in os.environ if name.startswith("SLIPWAY_IMAGE")]:
         del os.environ[name]  # what the pipeline built is what is gone back from
     os.environ[ACTION] = Action.ROLLBACK

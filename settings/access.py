@@ -52,6 +52,10 @@ def _user_variable(name: str) -> str:
     return name
 
 
+Task = Literal["drift", "settle", "sweep", "rotate"]
+Cron = Annotated[str, text(r"\S+( \S+){4}", 'must be cron in five fields, like "0 5 * * *" (every day at five)')]
+
+
 class GitLab(Model):
     """The project that deploys. The API's address and token come from GITLAB_BASE_URL and GITLAB_TOKEN."""
 
@@ -60,6 +64,9 @@ class GitLab(Model):
     protected_tags: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
     """Tags (or patterns like `v*`) that maintainers alone may make; only jobs on protected branches and tags see
     protected variables. Default: none."""
+    schedules: dict[Task, Cron] = Field(default_factory=dict)
+    """Pipeline schedules on the default branch: the task (drift, settle, sweep, rotate) and when, as cron in UTC, like
+    {drift: "0 5 * * *"}. GitLab runs a schedule as the owner of GITLAB_TOKEN. Default: none."""
     protected_environments: Flag = False
     """Whether to protect the environments too. Needs GitLab Premium, hence off; protected branches are free."""
 
