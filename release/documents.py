@@ -28,13 +28,13 @@ class Document:
 def documents(prefix: str, path: Path, text: str) -> list[Document]:
     """The documents of a file; raises SourceError with the place of what is wrong."""
     found: list[Document] = []
-    number = 0
+    number = 1
     try:
         loader = yaml.CSafeLoader(text)
         while loader.check_node():
-            number += 1
             place = f"{path}, document {number}"
             node = loader.get_node()
+            number += 1
             assert node is not None  # noqa: S101  check_node says that there is one
             _few(prefix, place, node)
             if isinstance(node, yaml.ScalarNode) and not node.value.strip():
@@ -53,7 +53,7 @@ def documents(prefix: str, path: Path, text: str) -> list[Document]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         where = f" (line {mark.line + 1})" if mark else ""
-        raise SourceError(f"{prefix}: {path}, document {number + 1}{where}: {error.problem or error}") from None
+        raise SourceError(f"{prefix}: {path}, document {number}{where}: {error.problem or error}") from None
     except yaml.YAMLError as error:
         raise SourceError(f"{prefix}: {path}: {' '.join(str(error).split())}") from None
     return found

@@ -108,7 +108,7 @@ class Release:
         template = json.loads(self.template)
         name = (template["metadata"].get("annotations") or {}).get(CONTAINER)
         containers: list[Manifest] = template["spec"]["containers"]
-        return next((it for it in containers if it["name"] == name), containers[0])
+        return next((it for it in containers if it.get("name") == name), containers[0])
 
     def pod_template(self, track: TrackName) -> dict[str, Any]:
         """The template for the cluster: with the labels of release, track and pool on the pods."""

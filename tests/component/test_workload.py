@@ -617,10 +617,14 @@ def test_a_track_tells_of_the_run_that_gave_it_its_release(cluster, strategy, mo
     assert told(cluster.run(commit="four", replicas=3, **strategy)) == after
 
 
-def test_only_tracks_tell_of_a_run(cluster):
-    made = cluster.run(V1, **EVERYTHING, **BLUE_GREEN)
-    others = [r for r in kubernetes(made) if not r.type.endswith(":Deployment")]
-    assert not [r.name for r in others if any("slipway.dev/by-" in key for key in r.inputs["metadata"]["annotations"])]
+def test_every_object_tells_of_the_run_that_made_it_so(cluster):
+    def told(recording):
+        found = {r.name: r.inputs["metadata"]["annotations"] for r in kubernetes(recording)}
+        return {name: (it.get("slipway.dev/by-commit"), it.get("slipway.dev/image")) for name, it in found.items()}
+
+    first = told(cluster.run(V1, commit="one", **EVERYTHING, **BLUE_GREEN))
+    assert set(first.values()) == {("one", V1)}
+    assert told(cluster.run(commit="two", **EVERYTHING, **BLUE_GREEN)) == first
 
 
 def test_what_somebody_else_noted_on_a_track_is_not_taken_for_ours(cluster):
