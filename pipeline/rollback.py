@@ -3,14 +3,13 @@
 import os
 from pathlib import Path
 
-from lightkube import ApiError, Client
-from lightkube.resources.core_v1 import ConfigMap
+from lightkube import Client
 
 from pipeline import stack_files
 from pipeline.deploy import deploy
+from pipeline.ledgers import records
 from pipeline.up import Locking
 from preflight import cluster
-from release import ledger
 from release.model import Phase, Record
 from settings.run import ACTION, WORKLOADS, Action
 
@@ -44,18 +43,11 @@ def failed(client: Client, file: stack_files.Text) -> list[str]:
         return []
     found = []
     for workload in stack_files.workloads(file):
-        with cluster.telling(client):
-            try:
-                data = client.get(ConfigMap, ledger.name(workload), namespace=where[1]).data
-            except ApiError as error:
-                if error.status.code != 404:
-                    raise
-                data = None
-        if left_behind(ledger.decode(data)):
+        if left_behind(records(client, workload, where[1])):
             found.append(workload)
     return found
 
 
-def left_behind(records: tuple[Record, ...]) -> bool:
+def left_behind(known: tuple[Record, ...]) -> bool:
     """Whether the last release failed or was cut off. One that is Paused waits for a person, and has not failed."""
-    return bool(records) and records[-1].outcome in (Phase.DEGRADED, Phase.PROGRESSING)
+    return bool(known) and known[-1].outcome in (Phase.DEGRADED, Phase.PROGRESSING)
