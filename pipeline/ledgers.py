@@ -9,7 +9,7 @@ from release.model import Record
 
 
 def records(client: Client, workload: str, namespace: str) -> tuple[Record, ...]:
-    """The records, oldest first; none where there is no ledger. Raises PreflightError where the cluster can't be read."""
+    """The records, oldest first; none where there is no ledger. Raises PreflightError where nobody answers."""
     with cluster.telling(client):
         found = observe.read(client, ConfigMap, ledger.name(workload), namespace)
     return ledger.decode((found or {}).get("data"))
