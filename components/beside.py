@@ -50,10 +50,10 @@ def _object(
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
     name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
-    left = [] if one.readable else ["data", "stringData", "metadata"]
+    left = [] if one.readable else ["data", "metadata"]
     again = [] if one.live is not None else [hook(f"{name}-made-again", _make(client, subject.namespace, wanted))]
     hooks = pulumi.ResourceOptions(ignore_changes=left, hooks=pulumi.ResourceHookBinding(before_update=[*again]))
-    hidden = ("data", "stringData") if kind == "Secret" else ()
+    hidden = ("data",) if kind == "Secret" else ()
     sealed = {key: pulumi.Output.secret(value) if key in hidden else value for key, value in wanted.items()}
     return KubernetesObject(kind, name, sealed, pulumi.ResourceOptions.merge(opts, hooks), secret=hidden)
 

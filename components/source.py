@@ -113,8 +113,17 @@ class Renderer:
             )
         except Exception as error:  # the SDK has no narrower one
             raise SourceError(f"{self._prefix}: {place}: {_one_line(error)}") from None
-        found: list[dict[str, Any]] = (answer.value or {}).get("result", [])
+        found: list[dict[str, Any]] = _whole((answer.value or {}).get("result", []))
         return found
+
+
+def _whole(node: Any) -> Any:  # noqa: ANN401  any value of a manifest
+    """The engine's protocol has one kind of number: a port of 3000 comes as 3000.0."""
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
+    if isinstance(node, dict):
+        return {key: _whole(value) for key, value in node.items()}
+    return [_whole(value) for value in node] if isinstance(node, list) else node
 
 
 def _read(prefix: str, path: Path) -> str:

@@ -82,6 +82,6 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
         ignore_changes=[path for path, left in unknown.items() if left],
         hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
     )
-    hidden = ("data", "stringData") if kind == "Secret" else ()
+    hidden = ("data",) if kind == "Secret" else ()
     sealed = {key: pulumi.Output.secret(it) if key in hidden else it for key, it in fields.items()}
     return KubernetesObject(kind, child, {**wanted, **sealed}, opts, secret=hidden)

@@ -4,6 +4,7 @@ Rendered once, with placeholders where the image goes (`IMAGE`): what a chart or
 does not depend on which image it is, and a release can be told from the one before it without rendering again.
 """
 
+import base64
 import hashlib
 import json
 import re
@@ -83,10 +84,14 @@ class Definition:
 
     @property
     def port(self) -> int | str:
-        """The first port of the Service, as the pods have it."""
+        """The first port of the Service, as the pods have it: its number, which alone the API server's proxy takes."""
         first = self.service["spec"]["ports"][0]
-        port: int | str = first.get("targetPort", first["port"])
-        return port
+        target: int | str = first.get("targetPort", first["port"])
+        containers = self.deployment["spec"]["template"]["spec"]["containers"]
+        named: dict[object, int] = {
+            port.get("name"): port["containerPort"] for it in containers for port in it.get("ports") or ()
+        }
+        return named.get(target, target)
 
     @property
     def autoscaler(self) -> Manifest | None:
@@ -118,7 +123,7 @@ class Definition:
         copies: dict[tuple[str, str], str] = {}
         for other in self.others:
             if other.kind in REFERENCES:
-                copy = of_content(filled(other.manifest, image))
+                copy = of_content(readable(filled(other.manifest, image)))
                 copies[other.kind, other.name] = copy["metadata"]["name"]
                 held[f"{other.kind}/{copy['metadata']['name']}"] = copy
         used: set[str] = set()
@@ -167,7 +172,7 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     _twice(prefix, kept)
     deployment = _found(prefix, "Deployment", workload, source.deployment, kept)
     service = _service(prefix, workload, source.service, kept, deployment)
-    container = _container(prefix, workload, source.container, deployment)
+    container = _container(prefix, workload, source.container, deployment, service)
     whole, additions = _with_defaults(deployment.manifest, service.manifest, container, pre_stop)
     others = tuple(one for one in kept if one not in (deployment, service))
     return Definition(whole, service.manifest, others, container, additions)
@@ -185,6 +190,15 @@ def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manife
     short = digest.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
     whole = re.sub(re.escape(IMAGE) + r"(@sha256:[0-9a-f]{64})?", image, node).replace(ARTICLES, image)
     return whole.replace(REPOSITORY, repository).replace(TAG, short)
+
+
+def readable(manifest: Manifest) -> Manifest:
+    """A Secret with its `stringData`, which is only written, as the `data` that it is read as; others as they are."""
+    if manifest.get("kind") != "Secret" or not manifest.get("stringData"):
+        return manifest
+    written = {key: base64.b64encode(str(it).encode()).decode() for key, it in manifest["stringData"].items()}
+    bare = {key: it for key, it in manifest.items() if key != "stringData"}
+    return {**bare, "data": {**(manifest.get("data") or {}), **written}}
 
 
 def of_content(manifest: Manifest) -> dict[str, Any]:
@@ -345,15 +359,22 @@ def _service(
     return found
 
 
-def _container(prefix: str, workload: str, named: str | None, deployment: Rendered) -> str:
+def _container(prefix: str, workload: str, named: str | None, deployment: Rendered, service: Rendered) -> str:
     containers = {str(it["name"]): it for it in deployment.manifest["spec"]["template"]["spec"]["containers"]}
     marked = [
         name for name, it in containers.items() if any(m in str(it.get("image", "")) for m in (ARTICLES, REPOSITORY))
     ]
     if named is not None and named not in containers:
         raise SourceError(f"{prefix}container {named} is not in {deployment.title}; there are: {', '.join(containers)}")
-    if named or marked:
-        return named or marked[0]
+    if named:
+        return named
+    if marked:  # of several, the one that users reach: sidecars and helpers may be of the same image
+        first = service.manifest["spec"]["ports"][0]
+        target = first.get("targetPort", first["port"])
+        serving = [name for name in marked if any(
+            target in (it.get("name"), it["containerPort"]) for it in containers[name].get("ports") or ()
+        )]  # fmt: skip
+        return workload if workload in marked else (serving or marked)[0]
     if workload in containers or len(containers) == 1:
         return workload if workload in containers else next(iter(containers))
     raise SourceError(

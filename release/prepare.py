@@ -10,7 +10,7 @@ from lightkube import Client
 
 from errors import UserError
 from release import checks, image, ledger, manifests, secret_env
-from release.definition import Rendered, filled
+from release.definition import Rendered, filled, readable
 from release.drift import drift
 from release.kinds import Kinds, Unreadable
 from release.manifests import Subject
@@ -28,14 +28,14 @@ class Held:
     """A ConfigMap or Secret of one content that must be there after this run."""
 
     content: Manifest | None = field(repr=False)
-    """What it holds (`data`, `binaryData`, `stringData`, `type`); None where this identity may not read it: then it
+    """What it holds (`data`, `binaryData`, `type`); None where this identity may not read it: then it
     stays as it is."""
     live: Manifest | None = field(repr=False)
     readable: bool = True
     """Whether this identity may read it; where not, `live` is None though there may be one."""
 
 
-CONTENT = ("data", "binaryData", "stringData", "type")
+CONTENT = ("data", "binaryData", "type")
 """Fields of a ConfigMap or Secret that make its content."""
 
 
@@ -132,7 +132,7 @@ def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tu
     if subject.source is None:
         return ()
     wanted = [
-        Rendered(filled(one.manifest, image), one.place)
+        Rendered(readable(filled(one.manifest, image)), one.place)
         for one in subject.source.others
         if not subject.source.scales(one)
     ]

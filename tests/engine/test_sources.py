@@ -1,7 +1,6 @@
 """The same app from manifests, a kustomization and a chart, under the strategies, on the real engine and cluster."""
 
 import json
-import subprocess
 import time
 
 import pytest
@@ -71,7 +70,7 @@ def test_a_change_of_its_configuration_is_a_release_and_a_rollback_gets_the_old_
     workload = {**web("manifests", "rolling"), "source": {"manifests": "own/web.yaml"}}
     sources.configure(stack(namespace, web=workload)).up(SLIPWAY_IMAGE=images.v1).expect()
     (own / "web.yaml").write_text(text.replace("GREETING: hello", "GREETING: goodbye"))
-    shown = sources.preview().expect()
+    shown = sources.preview("--diff").expect()
     assert "goodbye" in shown.output
     sources.up().expect()
     assert greeting(admin, namespace) == "goodbye"
@@ -124,49 +123,3 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
         name for _, name in project.up(SLIPWAY_IMAGE_API=images.v2, SLIPWAY_IMAGE_WEB=images.v2).expect().operations()
     ]
     assert order.index("api-ledger") < order.index("web-stable")
-
-
-@pytest.mark.parametrize("source", ["kustomize", "helm"])
-def test_it_renders_what_the_fields_own_tools_render(source, sources, namespace, images, admin):
-    sources.configure(stack(namespace, web=web(source, "rolling"))).up(SLIPWAY_IMAGE=images.v1).expect()
-    command = {
-        "kustomize": ["kubectl", "kustomize", str(EXAMPLES / "kustomize/overlays/production")],
-        "helm": ["helm", "template", "web", str(EXAMPLES / "chart"), "--namespace", namespace],
-    }[source]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    applied = subprocess.run(
-        [
-            "kubectl",
-            "apply",
-            "--server-side",
-            "--dry-run=server",
-            "--force-conflicts",
-            "-n",
-            namespace,
-            "-o",
-            "name",
-            "-f",
-            "-",
-        ],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    mine = subprocess.run(
-        [
-            "kubectl",
-            "get",
-            "all,configmap,secret",
-            "-n",
-            namespace,
-            "-o",
-            "name",
-            "-l",
-            "slipway.dev/environment=staging",
-        ],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    assert set(applied) <= {name.replace(".apps", ".apps") for name in mine}
