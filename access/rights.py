@@ -17,8 +17,8 @@ class Rule:
     names: Sequence[str] = ()
 
 
-def deploy(namespace: str | None) -> list[Rule]:
-    """The deploy account's rules; with no namespace those of the cluster-wide role."""
+def deploy(namespace: str | None, kinds: Sequence[str] = ()) -> list[Rule]:
+    """The deploy account's rules; with no namespace those of the cluster-wide role. `kinds` are the user's own."""
     return [
         # The article's rule, to the letter.
         Rule(("", "apps", "extensions"), ("deployments", "services", "pods", "configmaps", "secrets"), ALL),
@@ -34,11 +34,14 @@ def deploy(namespace: str | None) -> list[Rule]:
         # Checks of a release: a GET of its pods through the API server, and Jobs beside it (docs/adr/0009).
         Rule(("",), ("services/proxy", "pods/proxy"), ("get",)),
         Rule(("batch",), ("jobs",), (*READ, "create", "delete")),
+        # What all pods may take together: the policy check.
+        Rule(("",), ("resourcequotas",), READ),
+        *_also(kinds, ALL),
         _own_namespace(namespace),
     ]
 
 
-def preview(namespace: str) -> list[Rule]:
+def preview(namespace: str, kinds: Sequence[str] = ()) -> list[Rule]:
     """The read-only account's rules: what a preview compares with.
 
     No secrets; no logs and no way to the pods, which may show some; no checks, which a preview does not run.
@@ -51,8 +54,20 @@ def preview(namespace: str) -> list[Rule]:
         Rule(("policy",), ("poddisruptionbudgets",), READ),
         Rule(("autoscaling",), ("horizontalpodautoscalers",), READ),
         Rule(("networking.k8s.io",), ("ingresses", "networkpolicies"), READ),
+        Rule(("",), ("resourcequotas",), READ),
+        *_also(kinds, READ),
         _own_namespace(namespace),
     ]
+
+
+def ledgers() -> list[Rule]:
+    """What promotion reads in the environment that it promotes from."""
+    return [Rule(("",), ("configmaps",), READ)]
+
+
+def _also(kinds: Sequence[str], verbs: Sequence[str]) -> list[Rule]:
+    named = [kind.partition(".") for kind in kinds]
+    return [Rule((group,), (resource,), verbs) for resource, _, group in named]
 
 
 def _own_namespace(namespace: str | None) -> Rule:

@@ -12,7 +12,14 @@ from access.kubeconfig import Context, kubeconfig
 from access.names import DEPLOY, PREVIEW
 from access.observe import Facts, observe
 from access.variables import Variable
-from components.identity import ClusterBinding, ClusterBindingArgs, Identity, IdentityArgs
+from components.identity import (
+    ClusterBinding,
+    ClusterBindingArgs,
+    Identity,
+    IdentityArgs,
+    LedgerReader,
+    LedgerReaderArgs,
+)
 from components.namespace import EnvironmentNamespace, NamespaceArgs
 from components.provider import kubernetes_provider
 from components.pull_secret import pull_secret
@@ -128,11 +135,17 @@ class Access(pulumi.ComponentResource):
             TokenGuard(f"{name}-guard", TokenGuardArgs(DEPLOY, environment, settings.namespace), self._opts)
         if self._args.settings.registry:
             pull_secret(f"{name}-registry", self._args.settings.registry, environment, namespace, self._opts)
+        if settings.promote_from:
+            source = self._args.settings.environments[settings.promote_from].namespace
+            accounts = [DEPLOY, *([PREVIEW] if settings.preview else [])]
+            LedgerReader(
+                f"{name}-promotion", LedgerReaderArgs(environment, settings.namespace, source, accounts), self._opts
+            )
         wide = self._args.settings.scope == "cluster"
         return _Built(
             settings,
-            token(DEPLOY, None if wide else rights.deploy(settings.namespace)),
-            token(PREVIEW, rights.preview(settings.namespace)) if settings.preview else None,
+            token(DEPLOY, None if wide else rights.deploy(settings.namespace, settings.kinds)),
+            token(PREVIEW, rights.preview(settings.namespace, settings.kinds)) if settings.preview else None,
         )
 
     def _variables(self) -> list[Variable]:

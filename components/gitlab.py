@@ -66,6 +66,23 @@ class GitLabProject(pulumi.ComponentResource):
                     parent=self, provider=provider, retain_on_delete=branch == args.project.default_branch
                 ),
             )
+        for task, cron in args.access.gitlab.schedules.items():
+            schedule = gitlab.PipelineSchedule(
+                f"{name}-schedule-{task}",
+                project=project,
+                description=f"{task} ({MARK})",
+                ref=f"refs/heads/{args.project.default_branch}",
+                cron=cron,
+                opts=child,
+            )
+            gitlab.PipelineScheduleVariable(
+                f"{name}-schedule-{task}-variable",
+                project=project,
+                pipeline_schedule_id=schedule.pipeline_schedule_id,
+                key="SLIPWAY_SCHEDULE",
+                value=task,
+                opts=child,
+            )
         for tag in args.access.gitlab.protected_tags:
             gitlab.TagProtection(
                 f"{name}-tag-{tag}", project=project, tag=tag, create_access_level="maintainer", opts=child

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as k8s
 
 from access.names import CLUSTER_WIDE
-from access.rights import Rule
+from access.rights import Rule, ledgers
 from components.metadata import metadata
 
 
@@ -53,6 +53,41 @@ class Identity(pulumi.ComponentResource):
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[role, self.account]),
             )
         self.register_outputs({"account": args.account})
+
+
+@dataclass
+class LedgerReaderArgs:
+    """What the rights of promotion are built from."""
+
+    environment: str
+    """The one that promotes."""
+    namespace: str
+    """Its namespace."""
+    source: str
+    """Namespace that it promotes from."""
+    accounts: Sequence[str]
+
+
+class LedgerReader(pulumi.ComponentResource):
+    """A role in the namespace that is promoted from, for the accounts of the one that promotes: ledgers only."""
+
+    def __init__(self, name: str, args: LedgerReaderArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("slipway:index:LedgerReader", name, None, opts)
+        called = f"slipway-promotion-to-{args.environment}"
+        role = k8s.rbac.v1.Role(
+            f"{name}-role",
+            metadata=metadata(called, args.environment, args.source),
+            rules=rbac_rules(ledgers()),
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        k8s.rbac.v1.RoleBinding(
+            f"{name}-binding",
+            metadata=metadata(called, args.environment, args.source),
+            subjects=[subject(account, args.namespace) for account in args.accounts],
+            role_ref={"api_group": "rbac.authorization.k8s.io", "kind": "Role", "name": called},
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+        )
+        self.register_outputs({})
 
 
 @dataclass

@@ -24,13 +24,16 @@ API_VERSIONS = {
 
 
 class KubernetesObject(pulumi.CustomResource):
-    """One object of the kinds that a workload is made of. `secret` names the fields that the state must encrypt."""
+    """One object; a kind that is not in `API_VERSIONS` says its `apiVersion` itself.
+
+    `secret` names the fields that the state must encrypt.
+    """
 
     def __init__(
         self, kind: str, name: str, manifest: Manifest, opts: pulumi.ResourceOptions, secret: tuple[str, ...] = ()
     ) -> None:
-        version = API_VERSIONS[kind]
+        version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
-        props: dict[str, Any] = {"apiVersion": version, "kind": kind, **manifest}
+        props: dict[str, Any] = {**manifest, "apiVersion": version, "kind": kind}
         hidden = pulumi.ResourceOptions(additional_secret_outputs=[*secret])
         super().__init__(f"kubernetes:{group}:{kind}", name, props, pulumi.ResourceOptions.merge(opts, hidden))

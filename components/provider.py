@@ -10,6 +10,8 @@ def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -
     - Upsert: a run killed after a create finds the object there; the next run takes it over and goes on. What isn't
       ours is refused before (release/observe.py).
     - Patch force: a field that somebody set by kubectl is taken back, instead of a conflict that stops the run.
+    - Mutable ConfigMaps and Secrets: those of a source are changed in place, as kubectl does; a replacement takes them
+      away for a moment. What a release reads is immutable, and has another name when its content changes.
     - Cluster identifier: without it a kubeconfig whose server or CA differs from the last run's replaces the provider
       and with it every object: created, then deleted (measured: "4 replaced", and nothing left). Moving a stack to
       another cluster is seen by observing: what isn't there is made.
@@ -19,6 +21,8 @@ def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -
         name,
         upsert_existing_objects=True,
         enable_patch_force=True,
+        enable_config_map_mutable=True,
+        enable_secret_mutable=True,
         cluster_identifier="slipway",
         kube_client_settings=k8s.KubeClientSettingsArgs(qps=200, burst=400),
         opts=opts,

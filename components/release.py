@@ -20,13 +20,12 @@ from components.strategies import BlueGreen, Canary
 from release import ledger, manifests, report
 from release.conduct import SCALER, Conductor
 from release.interrupt import Interrupt
+from release.ledger import PROMOTES
 from release.manifests import PREVIEW
 from release.model import Manifest, Phase, Pool, TrackName
+from release.model import Release as ReleaseOf
 from release.plan import LEDGER, SERVICE, TrackPlan
-from release.prepare import Prepared, declared
-
-PROVENANCE_PREFIX = "slipway.dev/by-"
-"""Annotations that tell of the run that began a release: commit, pipeline, job, actor."""
+from release.prepare import PROVENANCE, RUNS, Prepared, declared
 
 
 @dataclass
@@ -35,8 +34,8 @@ class ReleaseArgs:
 
     prepared: Prepared
     client: Client
-    secrets: Sequence[pulumi.Resource] = ()
-    """What the pods take their environment from: there before them, and gone after them."""
+    before: Sequence[pulumi.Resource] = ()
+    """What the pods need: there before them, and gone after them."""
 
 
 class Release(pulumi.ComponentResource):
@@ -51,7 +50,7 @@ class Release(pulumi.ComponentResource):
         pulumi.log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}", self)
         self._conductor = self._conducted()
 
-        before: list[pulumi.Resource] = [*args.secrets]
+        before: list[pulumi.Resource] = [*args.before]
         if plan.preview:
             before.append(self._preview_service(plan.preview))
         tracks: list[pulumi.Resource] = []
@@ -111,7 +110,9 @@ class Release(pulumi.ComponentResource):
         plan = self._prepared.plan
         live = next((track.release for track in plan.tracks if track.track is plan.live), None) or plan.release.id
         paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
-        return {"slipway.dev/release": live, **paused}
+        rule = self._prepared.subject.environment.promote_from
+        promotes = {PROMOTES: f"{rule.environment}/{rule.namespace}/{rule.verified_for}"} if rule else {}
+        return {"slipway.dev/release": live, **paused, **promotes}
 
     def _preview_service(self, pool: Pool) -> KubernetesObject:
         return self._written(
@@ -161,7 +162,8 @@ class Release(pulumi.ComponentResource):
         """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
         live = self._prepared.world.live(kind, suffix)
         gate = self._prepared.plan.gates.get(where)
-        wanted = declared(dict(manifest), live, always=gate is not None)
+        by = None if kind == "Deployment" else self._prepared.by
+        wanted = declared(dict(manifest), live, always=gate is not None, by=by)
         gates = [hook(f"{name}-gate", lambda interrupt: self._conductor.passes(gate, interrupt))] if gate else []
         made_again = remade(name, self._args.client, kind, wanted, live)
         hooks = pulumi.ResourceHookBinding(before_create=[*first, *gates], before_update=[*first, *gates, *made_again])
@@ -173,8 +175,8 @@ class Release(pulumi.ComponentResource):
         manifest = dict(self._prepared.deployments[planned.track])
         world = self._prepared.world
         live = (world.live("Deployment", planned.track.suffix) or {}).get("metadata", {}).get("annotations", {})
-        recorded = {key: value for key, value in live.items() if key.startswith(PROVENANCE_PREFIX)}
-        begun = {f"{PROVENANCE_PREFIX}{key}": value for key, value in self._prepared.provenance.items()}
+        recorded = {key: value for key, value in live.items() if key == RUNS or key.startswith(PROVENANCE)}
+        begun = {**self._prepared.by, RUNS: ReleaseOf.of(planned.template).image}
         observed = world.observed.tracks.get(planned.track)
         keeps = observed is not None and observed.release == planned.release
         annotations = {**manifest["metadata"]["annotations"], **(recorded if keeps else begun)}

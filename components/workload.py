@@ -7,11 +7,12 @@ from typing import Any
 import pulumi
 from lightkube import Client
 
+from components.beside import beside, ordered
 from components.kubernetes_object import KubernetesObject
 from components.release import Release, ReleaseArgs
 from components.remade import remade
 from release import manifests
-from release.prepare import HeldSecret, Prepared, declared
+from release.prepare import Held, Prepared, declared
 
 
 @dataclass
@@ -22,10 +23,15 @@ class WorkloadArgs:
     """What was observed of it and planned for it."""
     client: Client
     """To wait for the rollout and to write the ledger."""
+    after: Sequence[pulumi.Resource] = ()
+    """What must be done before anything of it is touched: the releases of the workloads that it depends on."""
 
 
 class Workload(pulumi.ComponentResource):
-    """Budget, autoscaler, ingress, network policy, secrets of a workload, and the release in their midst."""
+    """Budget, autoscaler, ingress, network policy, what a source adds, and the release in their midst.
+
+    `committed` is the resource that is written when its release is done.
+    """
 
     def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Workload", name, None, opts)
@@ -35,18 +41,22 @@ class Workload(pulumi.ComponentResource):
             if manifest is None:
                 return
             live = prepared.world.live(kind)
-            wanted = declared(manifest, live)
+            wanted = declared(manifest, live, by=prepared.by)
             hooks = pulumi.ResourceHookBinding(before_update=[*remade(name, args.client, kind, wanted, live)])
             KubernetesObject(
                 kind, f"{name}-{what}", wanted, pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=[*after])
             )
 
-        secrets = [_secret(name, key, held, args, self) for key, held in prepared.secrets.items()]
+        needed: list[pulumi.Resource] = [_held(name, key, held, args, self) for key, held in prepared.held.items()]
+        first, rest = ordered(prepared.beside)
+        needed += [*args.after, *beside(subject, first, args.client, self, prepared.by, after=args.after)]
         made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject))
         made("Ingress", "ingress", manifests.ingress(subject))
         made("NetworkPolicy", "policy", manifests.network_policy(subject))
         below = pulumi.ResourceOptions(parent=self)
-        release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, secrets=secrets), below)
+        release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, before=needed), below)
+        self.committed = release.committed
+        beside(subject, rest, args.client, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
         made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
         self.summary: dict[str, pulumi.Input[str]] = {
@@ -57,18 +67,21 @@ class Workload(pulumi.ComponentResource):
         self.register_outputs(self.summary)
 
 
-def _secret(name: str, key: str, held: HeldSecret, args: WorkloadArgs, parent: pulumi.Resource) -> KubernetesObject:
-    """The immutable Secret of one content. One that may not be read (preview identity) is left as it is."""
-    metadata = {**args.prepared.subject.metadata(), "name": key}
-    fixed = {"immutable": True, "type": "Opaque"}
-    wanted = declared({"metadata": metadata, **fixed}, held.live)
-    data = dict(held.data or {})
-    child = f"{name}-{key.removeprefix(args.prepared.subject.name + '-')}"
-    unknown = {"data": held.data is None, "metadata": not held.readable}
-    hooks = remade(child, args.client, "Secret", {**wanted, "data": data}, held.live)
+def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, parent: pulumi.Resource) -> KubernetesObject:
+    """The immutable object of one content. One that may not be read (preview identity) is left as it is."""
+    kind, called = key
+    metadata = {**args.prepared.subject.metadata(), "name": called}
+    wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=args.prepared.by)
+    content = dict(held.content or {})
+    fields = {"data": content.pop("data", {})} | content
+    child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
+    unknown = {"data": held.content is None, "metadata": not held.readable}
+    hooks = remade(child, args.client, kind, {**wanted, **fields}, held.live)
     opts = pulumi.ResourceOptions(
         parent=parent,
         ignore_changes=[path for path, left in unknown.items() if left],
         hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
     )
-    return KubernetesObject("Secret", child, {**wanted, "data": pulumi.Output.secret(data)}, opts, secret=("data",))
+    hidden = ("data",) if kind == "Secret" else ()
+    sealed = {key: pulumi.Output.secret(it) if key in hidden else it for key, it in fields.items()}
+    return KubernetesObject(kind, child, {**wanted, **sealed}, opts, secret=hidden)

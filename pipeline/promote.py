@@ -4,13 +4,10 @@ import re
 import subprocess
 from pathlib import Path
 
-from lightkube import ApiError
-from lightkube.resources.core_v1 import ConfigMap
-
 from errors import UserError
 from pipeline import stack_files
+from pipeline.ledgers import records
 from preflight import cluster
-from release import ledger
 from release.model import Phase, Record
 from settings.run import variable
 
@@ -33,14 +30,7 @@ def promote(project: Path, source: str, target: str, dotenv: Path) -> str:
     client = cluster.connect()
     lines, told = [], []
     for workload in wanted:
-        with cluster.telling(client):
-            try:
-                data = client.get(ConfigMap, ledger.name(workload), namespace=where[1]).data
-            except ApiError as error:
-                if error.status.code != 404:
-                    raise
-                data = None
-        record = _good(ledger.decode(data), workload, source)
+        record = _good(records(client, workload, where[1]), workload, source)
         commit = record.provenance.get("commit", "")
         if commit and not _contains(project, commit):
             raise NotPromotable(
@@ -53,10 +43,10 @@ def promote(project: Path, source: str, target: str, dotenv: Path) -> str:
     return "\n".join(told)
 
 
-def _good(records: tuple[Record, ...], workload: str, source: str) -> Record:
-    if not records:
+def _good(known: tuple[Record, ...], workload: str, source: str) -> Record:
+    if not known:
         raise NotPromotable(f"{workload}: {source} has no release of it: deploy there first")
-    last = records[-1]
+    last = known[-1]
     if last.outcome is not Phase.HEALTHY:
         raise NotPromotable(
             f"{workload}: its last release in {source} is {last.outcome} ({last.message}): mend that first"

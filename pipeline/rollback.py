@@ -3,21 +3,15 @@
 import os
 from pathlib import Path
 
-from lightkube import ApiError, Client
-from lightkube.resources.core_v1 import ConfigMap
+from lightkube import Client
 
-from errors import UserError
 from pipeline import stack_files
 from pipeline.deploy import deploy
+from pipeline.ledgers import records
 from pipeline.up import Locking
 from preflight import cluster
-from release import ledger
 from release.model import Phase, Record
-from settings.run import ACTION, Action
-
-
-class NotByItself(UserError):
-    """Going back has to be decided by a person."""
+from settings.run import ACTION, WORKLOADS, Action
 
 
 def rollback(project: Path, stack: str, locking: Locking, *, if_failed: bool) -> int:
@@ -25,21 +19,17 @@ def rollback(project: Path, stack: str, locking: Locking, *, if_failed: bool) ->
 
     `if_failed`: only where the deployment before it left a release that did not come up. A job also fails before it
     touches anything (a mistake in the settings, no way to the registry): going back then would replace a good release.
-    So it would where one of several workloads failed: the action is for all of a stack, so that is left to a person.
+    Of several workloads only those that failed go back.
     """
     if if_failed:
         file = stack_files.load(project, stack)
-        workloads, bad = stack_files.workloads(file), failed(cluster.connect(), file)
+        bad = failed(cluster.connect(), file)
         if not bad:
             print(
                 f"{stack}: the deployment failed before it released anything: there is nothing to roll back", flush=True
             )
             return 0
-        if len(bad) < len(workloads):
-            raise NotByItself(
-                f"{stack}: {', '.join(bad)} did not come up, the other workloads are well, and a rollback takes back "
-                "all of them: deploy a good image of it, or start the rollback job"
-            )
+        os.environ[WORKLOADS] = ",".join(bad)  # the others are well
     for name in [name for name in os.environ if name.startswith("SLIPWAY_IMAGE")]:
         del os.environ[name]  # what the pipeline built is what is gone back from
     os.environ[ACTION] = Action.ROLLBACK
@@ -53,18 +43,11 @@ def failed(client: Client, file: stack_files.Text) -> list[str]:
         return []
     found = []
     for workload in stack_files.workloads(file):
-        with cluster.telling(client):
-            try:
-                data = client.get(ConfigMap, ledger.name(workload), namespace=where[1]).data
-            except ApiError as error:
-                if error.status.code != 404:
-                    raise
-                data = None
-        if left_behind(ledger.decode(data)):
+        if left_behind(records(client, workload, where[1])):
             found.append(workload)
     return found
 
 
-def left_behind(records: tuple[Record, ...]) -> bool:
+def left_behind(known: tuple[Record, ...]) -> bool:
     """Whether the last release failed or was cut off. One that is Paused waits for a person, and has not failed."""
-    return bool(records) and records[-1].outcome in (Phase.DEGRADED, Phase.PROGRESSING)
+    return bool(known) and known[-1].outcome in (Phase.DEGRADED, Phase.PROGRESSING)

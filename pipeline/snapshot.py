@@ -71,12 +71,3 @@ def read(client: Client, namespace: str, stack: str) -> dict[str, Any] | None:
             raise
         return None
     return state
-
-
-def remove(client: Client, namespace: str, stack: str) -> None:
-    """Takes it away with its stack."""
-    try:
-        client.delete(ConfigMap, name(stack), namespace=namespace)
-    except ApiError as error:
-        if error.status.code != 404:
-            raise

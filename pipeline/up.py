@@ -60,6 +60,8 @@ def update(
 
     def start() -> Ended:
         arguments = [command, "--yes", "--skip-preview", "--stack", stack, *flags]
+        if command == "up":
+            arguments.append("--continue-on-error")  # one workload that fails does not take down the others
         return engine.run(arguments, directory=directory, environ=environ)
 
     def lift() -> None:

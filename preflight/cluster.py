@@ -65,14 +65,16 @@ def rights(verbs: Iterable[str], *resources: str) -> list[Right]:
     return wanted
 
 
-def connect() -> Client:
-    """A client from the kubeconfig in use; raises PreflightError.
+def connect(variable: str = "KUBECONFIG") -> Client:
+    """A client from the kubeconfig in use; raises PreflightError. `variable` names another one's path.
 
     In the order of kubectl and of the provider: KUBECONFIG, ~/.kube/config, the account of the pod we run in.
     Lightkube's own order begins with the pod's: a GitLab job on Kubernetes would ask the runner's cluster, and deploy
     to another.
     """
-    named = os.environ.get("KUBECONFIG")
+    named = os.environ.get(variable)
+    if named is None and variable != "KUBECONFIG":
+        raise PreflightError(f"{variable} is not in the job's environment: it must be the path of a kubeconfig")
     path = Path(named or "~/.kube/config").expanduser()
     try:
         in_pod = not named and not path.is_file() and Path(SERVICE_ACCOUNT).is_dir()
@@ -83,7 +85,7 @@ def connect() -> Client:
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
         raise PreflightError(
-            f"no usable kubeconfig ({'KUBECONFIG=' if named else ''}{path}: {reason}): set KUBECONFIG to one "
+            f"no usable kubeconfig ({f'{variable}=' if named else ''}{path}: {reason}): set {variable} to one "
             "file with a current context, in a GitLab job to $KUBECONFIG_FILE"
         ) from None
 

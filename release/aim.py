@@ -24,6 +24,8 @@ class Aim:
     """A Paused release goes on."""
     holds: bool = False
     """Nothing is to be moved: only what is past its time is retired."""
+    rejects: bool = False
+    """The release is marked: no environment is to take it from here."""
 
 
 def aim(workload: str, observed: Observed, desired: Release, action: Action) -> Aim:
@@ -40,6 +42,8 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
     | rollback | the last one is Healthy                         | the newest Healthy one before it |
     | rollback | no Healthy one before it                        | refused                          |
     | settle   | anything                                        | what is there, held              |
+    | reject   | a release is under way, or one is Healthy       | that one, held, and marked       |
+    | reject   | no release                                      | refused                          |
 
     Raises NothingToDo where the action has nothing to act on.
     """
@@ -63,6 +67,11 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
             return Aim(target, f"back to {target.id}", rolls_back=True)
+        case Action.REJECT:
+            if flying is None and committed is None:
+                raise NothingToDo(f"{prefix}its ledger holds no release to reject")
+            held = flying or committed
+            return Aim(held.release if held else desired, "reject", holds=True, rejects=True)
         case Action.SETTLE:
             held = flying or committed
             return Aim(held.release if held else desired, "settle", holds=True)

@@ -23,7 +23,7 @@ from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, P
 from release.observe import pool_of, read
 from release.patience import patiently
 from release.plan import Plan
-from release.rollout import ReleaseFailed
+from release.rollout import CheckFailed, ReleaseFailed
 from release.rules import Strategy
 from release.steps import (
     Apply,
@@ -36,6 +36,7 @@ from release.steps import (
     Point,
     Reached,
     Ready,
+    Reject,
     Remove,
     Scale,
     Step,
@@ -89,6 +90,8 @@ class Conductor:
         if gate.release:
             try:
                 self._note("taken back")
+                if isinstance(failure, CheckFailed):
+                    self.book.reject(failure.recorded.partition(": ")[2] or failure.recorded)
                 self.book.finish(Phase.DEGRADED, failure.recorded)
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
@@ -96,7 +99,9 @@ class Conductor:
     def _do(self, step: Step) -> None:
         match step:
             case Begin():
-                self.book.begin(step.release, step.track, self.strategy, self.provenance)
+                last = self.book.last
+                left = last.release.image if self.plan.rolls_back and last else ""
+                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left)
                 self._note(f"begun on {step.track}")
                 self._say(Phase.PROGRESSING, f"release {step.release.id} begins on {step.track}")
             case Mark():
@@ -119,6 +124,10 @@ class Conductor:
                 self._point(step.pool)
             case Remove():
                 self._remove(step.track)
+            case Reject():
+                by = self.provenance.get("actor") or "SLIPWAY_ACTION=reject"
+                self.book.reject(f"by {by}", step.release)
+                self._say(Phase.DEGRADED, f"release {step.release} is rejected: no environment takes it from here")
 
     # The ledger
 
@@ -183,7 +192,7 @@ class Conductor:
 
     def _reached(self, step: Reached) -> None:
         """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
-        service = self.subject.name + (PREVIEW if step.preview else "")
+        service = self.subject.called("Service", PREVIEW if step.preview else "")
         deadline = time.monotonic() + self.subject.workload.progress_deadline
         while True:
             found = patiently(lambda: self._endpoints(service))
@@ -209,7 +218,7 @@ class Conductor:
             patiently(
                 lambda: self.client.patch(
                     Service,
-                    self.subject.name,
+                    self.subject.called("Service"),
                     body,
                     namespace=self.subject.namespace,
                     patch_type=PatchType.MERGE,
@@ -237,7 +246,7 @@ class Conductor:
                 raise
 
     def _serving(self) -> Pool | None:
-        service = patiently(lambda: read(self.client, Service, self.subject.name, self.subject.namespace))
+        service = patiently(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
         return pool_of(self.subject, service)
 
     def _endpoints(self, service: str) -> dict[str, bool]:
@@ -286,7 +295,7 @@ class Conductor:
         bad = [verdict for verdict in verdicts if verdict.status is not Status.SUCCESSFUL]
         if bad:
             said = "; ".join(verdict.message for verdict in bad)
-            raise ReleaseFailed(f"workload {self.subject.name}: release {step.release}: {said}")
+            raise CheckFailed(f"workload {self.subject.name}: release {step.release}: {said}")
 
     def _target(self, step: Check) -> Target:
         blue_green = self.strategy is Strategy.BLUE_GREEN
@@ -300,7 +309,8 @@ class Conductor:
             release=step.release,
             image=self.plan.release.image,
             service=s.name + PREVIEW if blue_green else None,
-            port=s.workload.port,
+            port=s.port,
+            service_port=s.service_port,
             pull_secret=s.environment.image_pull_secret,
             labels=manifests.deployment(s, step.track, {}, None)["spec"]["selector"]["matchLabels"],
         )

@@ -18,6 +18,8 @@ from release.patience import patiently
 
 FIELD_MANAGER = "slipway-ledger"
 SUFFIX = "-releases"
+PROMOTES = "slipway.dev/promotes-from"
+"""Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
 TOLD = 10
 """Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
 MOMENTS = 100
@@ -56,6 +58,8 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
                         for c in entry["checks"]
                     ),
                     timeline=tuple(Moment(m["at"], m["what"], m["pods"]) for m in entry["timeline"]),
+                    rejected=entry.get("rejected", ""),
+                    left=entry.get("left", ""),
                 )
             )
         except (ValueError, KeyError, TypeError):
@@ -85,6 +89,8 @@ def encode(records: tuple[Record, ...]) -> dict[str, str]:
                     {**vars(check), "values": check.values if record in told else ()} for check in record.checks
                 ],
                 "timeline": [vars(moment) for moment in record.timeline] if record in told else [],
+                "rejected": record.rejected,
+                "left": record.left,
                 "template": json.loads(record.release.template),
             },
             sort_keys=True,
@@ -129,15 +135,26 @@ class Book:
         """The newest record."""
         return self.records[-1] if self.records else None
 
-    def begin(self, release: Release, track: TrackName, strategy: str, provenance: Mapping[str, str]) -> None:
-        """A release is under way; another that still is ends here."""
+    def begin(
+        self, release: Release, track: TrackName, strategy: str, provenance: Mapping[str, str], *, left: str = ""
+    ) -> None:
+        """A release is under way; another that still is ends here. `left`: the image that a rollback goes away from."""
         last = self.last
         if last and last.outcome in (Phase.PROGRESSING, Phase.PAUSED):
             why = "begun anew" if last.release.id == release.id else f"superseded by {release.id}"
             self._end(Phase.DEGRADED, why)
         sequence = last.sequence + 1 if last else 1
         record = Record(
-            sequence, release, Phase.PROGRESSING, self._stamp(), "", 0.0, "", provenance, track=track, strategy=strategy
+            sequence,
+            release,
+            Phase.PROGRESSING,
+            started=self._stamp(),
+            finished="",
+            seconds=0.0,
+            provenance=provenance,
+            track=track,
+            strategy=strategy,
+            left=left,
         )
         self.records = kept((*self.records, record), self._keep)
         self.save()
@@ -174,6 +191,16 @@ class Book:
                 step=self.last.step if step is None else step, track=track or self.last.track, kept_until=kept_until
             )
         self.save()
+
+    def reject(self, why: str, release: str | None = None) -> None:
+        """The image of the newest record (of this release) must not be promoted."""
+        index = next(
+            (i for i in reversed(range(len(self.records))) if release in (None, self.records[i].release.id)), None
+        )
+        if index is not None:
+            record = replace(self.records[index], rejected=why)
+            self.records = (*self.records[:index], record, *self.records[index + 1 :])
+            self.save()
 
     def save(self) -> None:
         """Stores the records, with patience: a release must not fail since the API server restarts."""

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from release.definition import AUTOSCALER, Definition
 from release.model import POOL_LABEL, TRACK_LABEL, Manifest, Pool, TrackName
-from settings import Environment, Probe, Workload
+from settings import Autoscaler, Environment, Probe, Workload
 
 MANAGER = "slipway"
 """In whose name the objects are applied, by the provider and where an object is made again (components/remade.py)."""
@@ -25,6 +26,41 @@ class Subject:
     name: str
     environment: Environment
     workload: Workload
+    source: Definition | None = None
+    """What its source defines; None: the settings do."""
+
+    @classmethod
+    def of(cls, name: str, environment: Environment, workload: Workload, source: Definition | None) -> "Subject":
+        """The workload; what a source says of pods, autoscaler and budget counts where the settings don't."""
+        if source is None:
+            return cls(name, environment, workload)
+        known: dict[str, Any] = {"disruption_budget": workload.disruption_budget and not source.disruption_budget}
+        if scaler := source.autoscaler:
+            spec = scaler["spec"]
+            known["autoscaler"] = Autoscaler(min=spec.get("minReplicas", 1), max=spec["maxReplicas"])
+        elif "replicas" not in workload.model_fields_set:
+            known["replicas"] = source.replicas
+        return cls(name, environment, workload.model_copy(update=known), source)
+
+    @property
+    def port(self) -> int | str:
+        """The port of its pods that the Service sends to."""
+        return self.source.port if self.source else self.workload.port
+
+    @property
+    def service_port(self) -> str:
+        """The Service's port, by name where it has one."""
+        first = self.source.service["spec"]["ports"][0] if self.source else {"name": "http"}
+        return str(first.get("name") or first["port"])
+
+    def called(self, kind: str, suffix: str = "") -> str:
+        """Name of the workload's object: its own and a suffix; Service and autoscaler of a source keep theirs."""
+        if self.source and not suffix:
+            if kind == "Service":
+                return str(self.source.service["metadata"]["name"])
+            if kind == AUTOSCALER and self.source.autoscaler:
+                return str(self.source.autoscaler["metadata"]["name"])
+        return f"{self.name}{suffix}"
 
     @property
     def namespace(self) -> str:
@@ -34,6 +70,11 @@ class Subject:
     @property
     def selector(self) -> dict[str, str]:
         """The labels that find this workload's pods, on whichever track."""
+        return self.source.selector if self.source else self.instance
+
+    @property
+    def instance(self) -> dict[str, str]:
+        """The labels that say which workload an object belongs to."""
         return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/instance": self.name}
 
     @property
@@ -42,7 +83,7 @@ class Subject:
         return {
             **self.environment.labels,
             **self.workload.labels,
-            **self.selector,
+            **self.instance,
             **ownership(self.environment.name),
         }
 
@@ -55,6 +96,16 @@ class Subject:
             "annotations": {**self.workload.annotations, **FIELD_MANAGER, **(annotations or {})},
         }
 
+    def adopted(self, manifest: Manifest, annotations: Mapping[str, str] | None = None) -> dict[str, Any]:
+        """The metadata of an object from the source: the author's, and ours."""
+        given, own = manifest["metadata"], self.metadata(annotations=annotations)
+        return {
+            "name": given["name"],
+            "namespace": self.namespace,
+            "labels": {**(given.get("labels") or {}), **own["labels"]},
+            "annotations": {**(given.get("annotations") or {}), **own["annotations"]},
+        }
+
 
 def ownership(environment: str) -> dict[str, str]:
     """The labels that say whose an object is: an observed object without them is never written to."""
@@ -63,6 +114,8 @@ def ownership(environment: str) -> dict[str, str]:
 
 def pod_template(subject: Subject, image: str, secret: str | None) -> Manifest:
     """The pod template: what a release is the hash of. `secret` names the Secret that holds `secretEnv`."""
+    if subject.source:
+        return _adopted_template(subject, subject.source.pod_template(image, secret)[0])
     w = subject.workload
     writable = [(f"writable-{i}", path) for i, path in enumerate(w.writable_paths)]
     container: dict[str, Any] = {
@@ -125,6 +178,15 @@ def pod_template(subject: Subject, image: str, secret: str | None) -> Manifest:
     return {"metadata": metadata, "spec": spec}
 
 
+def _adopted_template(subject: Subject, template: Manifest) -> Manifest:
+    """The author's pod template: known as ours, and with the environment's pull secret where it names none."""
+    metadata, spec = template["metadata"], dict(template["spec"])
+    if subject.environment.image_pull_secret and not spec.get("imagePullSecrets"):
+        spec["imagePullSecrets"] = [{"name": subject.environment.image_pull_secret}]
+    labels = {**(metadata.get("labels") or {}), **ownership(subject.environment.name)}
+    return {**template, "metadata": {**metadata, "labels": labels}, "spec": spec}
+
+
 def _probe(probe: Probe) -> dict[str, Any]:
     port: int | str = probe.port or "http"
     check: dict[str, Any] = (
@@ -162,19 +224,30 @@ def deployment(subject: Subject, track: TrackName, template: Manifest, replicas:
         },
         "template": template,
     }
+    if subject.source:
+        authors = subject.source.deployment["spec"]
+        spec = {**{key: value for key, value in authors.items() if key != "replicas"}, **spec}
+        spec["strategy"] = authors.get("strategy", spec["strategy"])
     if replicas is not None:
         spec["replicas"] = replicas
     metadata = subject.metadata(track.suffix, SKIP_AWAIT)
+    if subject.source:
+        metadata = {**subject.adopted(subject.source.deployment, SKIP_AWAIT), "name": metadata["name"]}
     return {"metadata": {**metadata, "labels": {**metadata["labels"], TRACK_LABEL: str(track)}}, "spec": spec}
 
 
 def pool_selector(subject: Subject, pool: Pool) -> dict[str, str]:
     """The labels by which a Service finds the pods of a pool."""
-    return {**subject.selector, POOL_LABEL: str(pool)}
+    selector = subject.source.service["spec"]["selector"] if subject.source else subject.selector
+    return {**selector, POOL_LABEL: str(pool)}
 
 
 def service(subject: Subject, pool: Pool) -> dict[str, Any]:
     """The Service that users reach the workload by."""
+    if subject.source:
+        authors = subject.source.service
+        spec = {**authors["spec"], "selector": pool_selector(subject, pool)}
+        return {"metadata": subject.adopted(authors, SKIP_AWAIT), "spec": spec}
     s = subject.workload.service
     return {"metadata": subject.metadata(annotations=SKIP_AWAIT), "spec": _service_spec(subject, pool, s.type)}
 
@@ -186,7 +259,11 @@ def preview_service(subject: Subject, pool: Pool) -> dict[str, Any]:
 
 def _service_spec(subject: Subject, pool: Pool, type_: str) -> dict[str, Any]:
     port = {"name": "http", "port": subject.workload.service.port, "targetPort": "http", "protocol": "TCP"}
-    return {"type": type_, "selector": pool_selector(subject, pool), "ports": [port]}
+    ports: list[Any] = [port]
+    if subject.source:
+        authors = subject.source.service["spec"]["ports"]
+        ports = [{key: value for key, value in port.items() if key != "nodePort"} for port in authors]
+    return {"type": type_, "selector": pool_selector(subject, pool), "ports": ports}
 
 
 def disruption_budget(subject: Subject) -> dict[str, Any] | None:
@@ -204,6 +281,13 @@ def autoscaler(subject: Subject, live: TrackName = TrackName.STABLE) -> dict[str
     a = subject.workload.autoscaler
     if a is None:
         return None
+    if subject.source and (authors := subject.source.autoscaler):
+        scaled = {**authors["spec"]["scaleTargetRef"], "name": subject.name + live.suffix}
+        return {
+            "apiVersion": authors["apiVersion"],
+            "metadata": subject.adopted(authors, SKIP_AWAIT),
+            "spec": {**authors["spec"], "scaleTargetRef": scaled},
+        }
     target = {"type": "Utilization", "averageUtilization": a.cpu}
     spec = {
         "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": subject.name + live.suffix},

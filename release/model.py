@@ -16,6 +16,10 @@ TRACK_LABEL = "slipway.dev/track"
 """Pod label, and part of a Deployment's selector, that says which track a pod belongs to."""
 POOL_LABEL = "slipway.dev/pool"
 """Pod label that Services select by: stable and canary share one pool, blue and green have one each."""
+CONTAINER = "slipway.dev/container"
+"""Annotation of a pod template from a source: which container has the workload's image; else it is the first."""
+HELD = "slipway.dev/holds"
+"""Annotation of a pod template from a source: the ConfigMaps and Secrets that are kept as long as it may run."""
 
 
 class Phase(StrEnum):
@@ -85,13 +89,26 @@ class Release:
     @property
     def image(self) -> str:
         """The image of the workload's container."""
-        return str(json.loads(self.template)["spec"]["containers"][0]["image"])
+        return str(self._container["image"])
 
     @property
-    def secrets(self) -> frozenset[str]:
-        """Names of the Secrets that the pods take their environment from: kept as long as the release may run."""
-        sources = json.loads(self.template)["spec"]["containers"][0].get("envFrom", [])
-        return frozenset(source["secretRef"]["name"] for source in sources if "secretRef" in source)
+    def held(self) -> frozenset[tuple[str, str]]:
+        """Kinds and names of what the pods take their configuration from: kept as long as the release may run."""
+        template = json.loads(self.template)
+        named = (template["metadata"].get("annotations") or {}).get(HELD)
+        if named is not None:
+            return frozenset((kind, name) for kind, _, name in (one.partition("/") for one in named.split(",")))
+        if CONTAINER in (template["metadata"].get("annotations") or {}):
+            return frozenset()
+        sources = template["spec"]["containers"][0].get("envFrom", [])
+        return frozenset(("Secret", source["secretRef"]["name"]) for source in sources if "secretRef" in source)
+
+    @property
+    def _container(self) -> Manifest:
+        template = json.loads(self.template)
+        name = (template["metadata"].get("annotations") or {}).get(CONTAINER)
+        containers: list[Manifest] = template["spec"]["containers"]
+        return next((it for it in containers if it.get("name") == name), containers[0])
 
     def pod_template(self, track: TrackName) -> dict[str, Any]:
         """The template for the cluster: with the labels of release, track and pool on the pods."""
@@ -152,6 +169,10 @@ class Record:
     """Until when the track before it stays warm, UTC, ISO 8601; "forever", or empty where it doesn't."""
     checks: tuple[CheckResult, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    rejected: str = ""
+    """Why its image must not be promoted: its checks failed, or somebody said so. Empty where it may be."""
+    left: str = ""
+    """The image that this release took users away from, where it was a rollback; empty else."""
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
     objects: dict[tuple[str, str], Manifest] = {}
     for kind, suffixes in SUFFIXES.items():
         for suffix in suffixes:
-            live = found.get(kind, {}).get(subject.name + suffix)
+            live = found.get(kind, {}).get(subject.called(kind, suffix))
             if live is not None:
-                _refuse_foreign(subject, kind, live)
+                refuse_foreign(subject, kind, live)
                 objects[kind, suffix] = live
     tracks = {}
     for name in TrackName:
@@ -141,7 +141,8 @@ def read(client: Client, resource: type[Any], name: str, namespace: str) -> Mani
     return found
 
 
-def _refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
+def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
+    """Raises UserError for an object that isn't this workload's own."""
     labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
     ours = {**ownership(subject.environment.name), "app.kubernetes.io/instance": subject.name}
     if ours.items() <= labels.items():

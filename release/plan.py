@@ -18,6 +18,7 @@ from release.steps import (
     Point,
     Reached,
     Ready,
+    Reject,
     Remove,
     Scale,
     Step,
@@ -75,6 +76,8 @@ class Plan:
     """The tracks after the ledger: what the new one makes needless."""
     gates: Mapping[str, Gate] = field(default_factory=dict)
     """By what they stand before: the name of a track, SERVICE, LEDGER."""
+    rolls_back: bool = False
+    """Whether users go back to what they had before."""
 
     @property
     def moves(self) -> bool:
@@ -369,8 +372,12 @@ class _Case:
             gates[LEDGER] = Gate((Close(why_closed), *ledger.steps), ledger.failed, ledger.release)
             # It ends with this run, whatever comes of that; a killed one leaves it for the next.
             gates = {where: replace(gate, release=gate.release or self.flying.release) for where, gate in gates.items()}
+        if self.aim.rejects:
+            ledger = gates.get(LEDGER, Gate(()))
+            gates[LEDGER] = Gate((Reject(self.id), *ledger.steps), ledger.failed, ledger.release)
         shown = preview.pool if self.rules.strategy is Strategy.BLUE_GREEN and preview else None
-        return Plan(way, phase, self.release, why, tuple(first), pool, shown, tuple(last), gates)
+        back = self.aim.rolls_back
+        return Plan(way, phase, self.release, why, tuple(first), pool, shown, tuple(last), gates, rolls_back=back)
 
     def _whole(self) -> int:
         """How many pods the live track has to have."""

@@ -1,7 +1,7 @@
 """Everything a run must know of a workload before the first write: observe, settle what is wanted, plan."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,25 +10,43 @@ from lightkube import Client
 
 from errors import UserError
 from release import checks, image, ledger, manifests, secret_env
+from release.definition import Rendered, filled, readable
 from release.drift import drift
+from release.kinds import Kinds, Unreadable
 from release.manifests import Subject
-from release.model import Manifest, Observed, Release, TrackName
-from release.observe import Snapshot, World, held_secret, observe
+from release.model import Manifest, Observed, Record, Release, TrackName
+from release.observe import Snapshot, World, held_secret, observe, refuse_foreign
 from release.plan import LEDGER, Plan, plan
+from release.promotion import promote
 from release.rules import Rules
 from release.steps import Gate, Ready
 from settings import Action, Run
 
 
 @dataclass(frozen=True)
-class HeldSecret:
-    """A Secret that must be there after this run."""
+class Held:
+    """A ConfigMap or Secret of one content that must be there after this run."""
 
-    data: Mapping[str, str] | None = field(repr=False)
-    """Base64 values; None where this identity may not read them: then it stays as it is."""
+    content: Manifest | None = field(repr=False)
+    """What it holds (`data`, `binaryData`, `type`); None where this identity may not read it: then it
+    stays as it is."""
     live: Manifest | None = field(repr=False)
     readable: bool = True
-    """Whether this identity may read Secrets; where not, `live` is None though there may be one."""
+    """Whether this identity may read it; where not, `live` is None though there may be one."""
+
+
+CONTENT = ("data", "binaryData", "type")
+"""Fields of a ConfigMap or Secret that make its content."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
+
+    wanted: Rendered
+    live: Manifest | None
+    readable: bool = True
+    """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +59,17 @@ class Prepared:
     plan: Plan
     deployments: Mapping[TrackName, Manifest]
     """Of every track that this run declares."""
-    secrets: Mapping[str, HeldSecret]
-    """The Secrets that the release, and those it may be rolled back to, need; by name."""
+    held: Mapping[tuple[str, str], Held]
+    """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
     provenance: Mapping[str, str]
+    beside: tuple[Beside, ...] = ()
+    """The other objects of its source, with the release's image in them."""
+
+    @property
+    def by(self) -> dict[str, str]:
+        """The annotations that tell of this run."""
+        told = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
+        return {**told, RUNS: self.plan.release.image}
 
 
 def prepare(
@@ -55,22 +81,36 @@ def prepare(
     preview: bool,
     warn: Callable[[str], None],
     environment: Mapping[str, str] = os.environ,
+    offered: Sequence[Record] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
-    `found`: what is in the namespace; None where there is none. `preview`: what only a real run can know (a protected
+    `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
+    that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
     variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
     checks and registry login.
     """
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
+    told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
+    if told:  # nothing waits here: what waits is in the environment before this one
+        run = replace(run, action=Action.DEPLOY)
     rules = Rules.of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
     secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
-    wanted = _wanted_image(subject, world, run, environment, preview=preview, warn=warn)
+    wanted = _wanted_image(
+        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
+    )
     desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
+    known: dict[tuple[str, str], Manifest | None] = {}
+    if secret:
+        known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
+    if subject.source:
+        copies = subject.source.pod_template(wanted, None)[1].values()
+        known |= {(it["kind"], it["metadata"]["name"]): _content(it) for it in copies}
     decided = plan(subject.name, world.observed, desired, run.action, rules)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
@@ -82,9 +122,32 @@ def prepare(
         rules=rules,
         plan=_settled(decided, deployments, world),
         deployments=deployments,
-        secrets=_held(client, subject, world, decided.release, secret, exists=found is not None, preview=preview),
+        held=_held(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
+        beside=_beside(client, subject, decided.release.image, exists=found is not None),
     )
+
+
+def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
+    if subject.source is None:
+        return ()
+    wanted = [
+        Rendered(readable(filled(one.manifest, image)), one.place)
+        for one in subject.source.others
+        if not subject.source.scales(one)
+    ]
+    live: list[Manifest | Unreadable | None] = [None] * len(wanted)
+    if exists:
+        live = Kinds(client).live(subject.namespace, wanted)
+    beside = []
+    for one, found in zip(wanted, live, strict=True):
+        if isinstance(found, Unreadable):
+            beside.append(Beside(one, None, readable=False))
+            continue
+        if found is not None:
+            refuse_foreign(subject, one.kind, found)
+        beside.append(Beside(one, found))
+    return tuple(beside)
 
 
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
@@ -119,7 +182,8 @@ def _secret(
         "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
     )
     live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
-    names = Release.of(live.template).secrets if live else frozenset()
+    held = Release.of(live.template).held if live else frozenset()
+    names = [name for kind, name in held if kind == "Secret"]
     if not preview:
         raise UserError(text)
     warn(text + "; this preview takes the values to be unchanged")
@@ -134,10 +198,21 @@ def _wanted_image(
     *,
     preview: bool,
     warn: Callable[[str], None],
+    tell: Callable[[str], None],
+    promoted: Sequence[Record] | None,
+    told: bool,
 ) -> str:
-    """The image to run: SLIPWAY_IMAGE, else what is live, else the settings' first image; as a digest."""
+    """The image to run: SLIPWAY_IMAGE, else the settings' or what may be promoted, else what is live; as a digest."""
     live = world.observed.live_image()
-    wanted = run.images.get(subject.name) or subject.workload.image or live
+    asked = run.images.get(subject.name) or subject.workload.image
+    rule = subject.environment.promote_from
+    if rule and promoted is not None and run.action is Action.DEPLOY:
+        if asked is not None:
+            asked = _resolved(asked, environment, preview=preview, warn=warn)
+        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), told=told)
+        tell(f"{subject.name}: {choice.why}")
+        asked = choice.image
+    wanted = asked or live
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
@@ -145,6 +220,10 @@ def _wanted_image(
         )
     if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
+    return _resolved(wanted, environment, preview=preview, warn=warn)
+
+
+def _resolved(wanted: str, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]) -> str:
     try:
         return image.resolve(wanted, environment)
     except image.ImageUnresolved as error:
@@ -154,54 +233,76 @@ def _wanted_image(
         return wanted
 
 
-def _held(
+def _held(  # noqa: PLR0917
     client: Client,
     subject: Subject,
     world: World,
     target: Release,
-    secret: secret_env.Content | None,
+    known: Mapping[tuple[str, str], Manifest | None],
+    found: Snapshot | None,
     *,
-    exists: bool,
     preview: bool,
-) -> Mapping[str, HeldSecret]:
-    """The Secrets that must be there after this run: of the release, of every track, of those on the ledger."""
-    needed = set(target.secrets)
+) -> Mapping[tuple[str, str], Held]:
+    """What must be there after this run: of the release, of every track, of those on the ledger."""
+    needed = set(target.held)
     for track in world.observed.tracks.values():
-        needed |= Release.of(track.template).secrets
+        needed |= Release.of(track.template).held
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
-        needed |= record.release.secrets
-    held: dict[str, HeldSecret] = {}
-    for name in sorted(needed):
-        live, readable = held_secret(client, subject.namespace, name) if exists else (None, True)
-        known = secret.data if secret and name == secret.name else (live or {}).get("data")
-        if known is not None or not readable or preview:
-            held[name] = HeldSecret(known, live, readable)
-        elif name in target.secrets:
+        needed |= record.release.held
+    held: dict[tuple[str, str], Held] = {}
+    for kind, name in sorted(needed):
+        live, readable = None, True
+        if found is not None and kind == "Secret":
+            live, readable = held_secret(client, subject.namespace, name)
+        elif found is not None:
+            live = found[kind].get(name)
+        content = known.get((kind, name)) or (_content(live) if live else None)
+        if content is not None or not readable or preview:
+            held[kind, name] = Held(content, live, readable)
+        elif (kind, name) in target.held:
             raise UserError(
-                f"workload {subject.name}: release {target.id} needs the Secret {subject.namespace}/{name}, which is "
+                f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
                 "gone from the cluster: deploy an image with SLIPWAY_IMAGE instead"
             )
     return held
+
+
+def _content(manifest: Manifest) -> Manifest:
+    return {key: manifest[key] for key in CONTENT if manifest.get(key)}
 
 
 OBSERVED = "slipway.dev/observed"
 """What was observed of the object that a run was to mend; a change of it updates the object."""
 
 
-def declared(wanted: dict[str, Any], live: Manifest | None, *, always: bool = False) -> dict[str, Any]:
+PROVENANCE = "slipway.dev/by-"
+"""Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
+RUNS = "slipway.dev/image"
+"""Annotation with the image, by its digest, of the release that the object was written for."""
+
+
+def declared(
+    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """The manifest with the annotation that makes the engine see what the cluster says.
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
     wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
-    value; where there is none, it takes the time. `always`: differ in any case.
+    value; where there is none, it takes the time. `always`: differ in any case. `by`: annotations that tell of this
+    run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
     """
+    had = (live or {}).get("metadata", {}).get("annotations", {})
+    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
     if live is None:
         value = f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"
+        told = dict(by or {})
     elif always or drift(_comparable(wanted), live):
         value = live["metadata"]["resourceVersion"]
+        told = dict(by or {})
     else:
-        value = live["metadata"].get("annotations", {}).get(OBSERVED)
-    annotations = {**wanted["metadata"].get("annotations", {}), **({OBSERVED: value} if value else {})}
+        value = had.get(OBSERVED)
+    observed = {OBSERVED: value} if value else {}
+    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 

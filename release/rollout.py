@@ -11,7 +11,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from errors import UserError
-from release.model import RELEASE_LABEL, TRACK_LABEL, Manifest, TrackName
+from release.model import RELEASE_LABEL, Manifest, TrackName
 from release.observe import read
 from release.observe import track as said_by
 
@@ -46,6 +46,10 @@ class ReleaseFailed(UserError):
         self.recorded = text if recorded is None else recorded
 
 
+class CheckFailed(ReleaseFailed):
+    """A check was not Successful: what is wrong is the release itself, wherever it goes."""
+
+
 def wait(
     client: Client,
     workload: str,
@@ -66,7 +70,6 @@ def wait(
     run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
     name, best, line = workload + track.suffix, -1.0, ""
-    labels: LabelSelector = {"app.kubernetes.io/instance": workload, RELEASE_LABEL: release, TRACK_LABEL: str(track)}
     said: set[str] = set()  # a failed pull alternates between two reasons
     until, stalled = clock() + deadline, clock() + STALLED_SECONDS
     while True:
@@ -93,7 +96,7 @@ def wait(
                     f"workload {workload}: release {release} was replaced by {state.release or 'an unknown one'} "
                     "while it came up: run again, and let only one run at a time change the environment"
                 )
-            reasons = [Reason(trouble)] if live is None else _reasons(client, labels, namespace, live)
+            reasons = [Reason(trouble)] if live is None else _reasons(client, release, namespace, live)
             if over:
                 failed = f"workload {workload}: release {release} did not come up within {deadline} s: "
                 raise ReleaseFailed(
@@ -132,7 +135,8 @@ def _score(live: Manifest) -> float:
     return float(forward - status.get("replicas", 0) / 1000)
 
 
-def _reasons(client: Client, labels: LabelSelector, namespace: str, live: Manifest) -> list[Reason]:
+def _reasons(client: Client, release: str, namespace: str, live: Manifest) -> list[Reason]:
+    labels: LabelSelector = {**live["spec"]["selector"]["matchLabels"], RELEASE_LABEL: release}
     try:
         return list(why(client, labels, namespace, live))
     except httpx2.HTTPError as error:  # a reason that can't be read is no reason to give up

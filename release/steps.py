@@ -99,7 +99,14 @@ class Remove:
     track: TrackName
 
 
-Step = Begin | Mark | Finish | Close | Scale | Apply | Ready | Reached | Check | Point | Remove
+@dataclass(frozen=True)
+class Reject:
+    """Marks the release's image: no environment is to take it from here."""
+
+    release: str
+
+
+Step = Begin | Mark | Finish | Close | Scale | Apply | Ready | Reached | Check | Point | Remove | Reject
 
 
 @dataclass(frozen=True)

@@ -52,6 +52,10 @@ def _user_variable(name: str) -> str:
     return name
 
 
+Task = Literal["drift", "settle", "sweep", "rotate"]
+Cron = Annotated[str, text(r"\S+( \S+){4}", 'must be cron in five fields, like "0 5 * * *" (every day at five)')]
+
+
 class GitLab(Model):
     """The project that deploys. The API's address and token come from GITLAB_BASE_URL and GITLAB_TOKEN."""
 
@@ -60,6 +64,9 @@ class GitLab(Model):
     protected_tags: Annotated[tuple[RefName, ...], AfterValidator(unique)] = ()
     """Tags (or patterns like `v*`) that maintainers alone may make; only jobs on protected branches and tags see
     protected variables. Default: none."""
+    schedules: dict[Task, Cron] = Field(default_factory=dict)
+    """Pipeline schedules on the default branch: the task (drift, settle, sweep, rotate) and when, as cron in UTC, like
+    {drift: "0 5 * * *"}. GitLab runs a schedule as the owner of GITLAB_TOKEN. Default: none."""
     protected_environments: Flag = False
     """Whether to protect the environments too. Needs GitLab Premium, hence off; protected branches are free."""
 
@@ -108,6 +115,11 @@ class Quota(Model):
     """Pods at most. Default 50."""
 
 
+KindName = Annotated[
+    str, text(r"[a-z]+([.][a-z0-9]([-a-z0-9.]*[a-z0-9])?)?", 'must be a kind as kubectl names it, like "jobs.batch"')
+]
+
+
 class AccessEnvironment(Model):
     """One environment: its namespace, accounts and tokens in the cluster, its variables in GitLab."""
 
@@ -127,6 +139,12 @@ class AccessEnvironment(Model):
     """What its pods may take together."""
     pod_security: Literal["restricted", "baseline", "privileged"] = "restricted"
     """Pod Security Standard that the namespace enforces. Default `restricted`: the workloads' defaults meet it."""
+    kinds: Annotated[tuple[KindName, ...], AfterValidator(unique)] = ()
+    """Further kinds that the sources of its workloads bring, as kubectl names them: "statefulsets.apps",
+    "widgets.example.com". The deploy account may do with them what it may do with Deployments. Default: none."""
+    promote_from: DnsLabel | None = None
+    """Environment of this stack whose ledgers (ConfigMaps) its accounts may read, so that it promotes from there.
+    Default null."""
     preview: Flag = True
     """Whether there is a read-only account whose token merge requests may preview with. Default true."""
     protected: Flag = True
@@ -170,6 +188,12 @@ class Access(Model):
     @model_validator(mode="after")
     def _apart(self) -> Self:
         mistakes = Mistakes()
+        for key, environment in self.environments.items():
+            source = environment.promote_from
+            if source is not None and (source == key or source not in self.environments):
+                there = ", ".join(name for name in self.environments if name != key) or "none"
+                remedy = f"must name another environment of this stack; there are {there}"
+                mistakes.add(("environments", key, "promoteFrom"), remedy, source)
         namespaces: dict[str, str] = {}
         variables: dict[tuple[str, str], str] = {}
         for key, environment in sorted(self.environments.items()):  # the engine keeps no order

@@ -18,9 +18,10 @@ class Action(StrEnum):
     ABORT = "abort"
     ROLLBACK = "rollback"
     SETTLE = "settle"
+    REJECT = "reject"
 
 
-IMAGE, ACTION = "SLIPWAY_IMAGE", "SLIPWAY_ACTION"
+IMAGE, ACTION, WORKLOADS = "SLIPWAY_IMAGE", "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS"
 
 PROVENANCE = {
     "commit": "CI_COMMIT_SHA",
@@ -46,6 +47,8 @@ class Run:
     """Workload to the image that this run releases, from SLIPWAY_IMAGE or SLIPWAY_IMAGE_<WORKLOAD>."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Who and what started this run, as far as GitLab's job tells; see PROVENANCE."""
+    only: frozenset[str] = frozenset()
+    """SLIPWAY_WORKLOADS: the workloads that the action is for, the others are held as they are. Empty: all."""
 
 
 def variable(workload: str) -> str:
@@ -61,6 +64,9 @@ def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, lis
     action = given.get(ACTION, Action.DEPLOY.value)
     if action not in list(Action):
         mistakes.append(f'{ACTION}: got "{action}"; must be one of {", ".join(Action)}')
+    only = frozenset(name.strip() for name in given.get(WORKLOADS, "").split(",") if name.strip())
+    for name in sorted(only - set(known.values()) if known else ()):
+        mistakes.append(f"{WORKLOADS}: {name} is no workload of this stack; there are {', '.join(known.values())}")
     images: dict[str, str] = {}
     if known and IMAGE in given:
         if len(known) == 1:
@@ -80,19 +86,19 @@ def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, lis
             mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
     provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
     valid = Action(action) if action in list(Action) else Action.DEPLOY
-    return Run(valid, images, provenance), mistakes
+    return Run(valid, images, provenance, only), mistakes
 
 
 def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
     """Variables that come to nothing: an image for no workload of this stack, or nearly the name of one that counts."""
     mistakes = []
-    for key in sorted(set(given) - {IMAGE, ACTION, *known}):
+    for key in sorted(set(given) - {IMAGE, ACTION, WORKLOADS, *known}):
         if key.startswith(f"{IMAGE}_"):
             ends = {variable.removeprefix(IMAGE): variable for variable in known}
             near = difflib.get_close_matches(key.removeprefix(IMAGE), ends, n=1)
             hint = f"did you mean {ends[near[0]]}?" if near else f"this stack has {', '.join(sorted(known))}"
             if known:  # a pipeline may set it for all its jobs, that of the access stack included
                 mistakes.append(f"{key}: names no workload of this stack; {hint}")
-        elif near := difflib.get_close_matches(key, [IMAGE, ACTION], n=1, cutoff=0.85):
+        elif near := difflib.get_close_matches(key, [IMAGE, ACTION, WORKLOADS], n=1, cutoff=0.85):
             mistakes.append(f"{key}: is not a variable of Slipway; did you mean {near[0]}?")
     return mistakes

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
 from typing import Any, Self
 
 from pydantic import SecretStr, ValidationError, model_validator
@@ -43,6 +44,7 @@ class Stack(Model):
         self._within_quota(mistakes)
         self._names_apart(mistakes)
         self._prometheus_known(mistakes)
+        self._dependencies(mistakes)
         mistakes.check()
         return self
 
@@ -54,6 +56,28 @@ class Stack(Model):
                 if name + suffix in names:
                     taken = f"is how an object of {name} is called; rename one of the two"
                     mistakes.add(("workloads", name + suffix), taken)
+
+    def _dependencies(self, mistakes: Mistakes) -> None:
+        """Each names a workload that is there, and no circle is among them."""
+        workloads = self.workloads or {}
+        unknown = False
+        for name, workload in workloads.items():
+            for index, other in enumerate(workload.depends_on):
+                if other not in workloads:
+                    unknown = True
+                    there = ", ".join(key for key in workloads if key != name) or "none"
+                    mistakes.add(
+                        ("workloads", name, "dependsOn", index), f"must name another workload; there are {there}", other
+                    )
+        if unknown:
+            return
+        try:
+            TopologicalSorter({name: it.depends_on for name, it in workloads.items()}).prepare()
+        except CycleError as error:
+            circle = [*error.args[1]]
+            mistakes.add(
+                ("workloads", circle[0], "dependsOn"), f"goes in a circle: {' after '.join(circle)}; remove one of them"
+            )
 
     def _prometheus_known(self, mistakes: Mistakes) -> None:
         if self.environment is None or self.environment.prometheus:

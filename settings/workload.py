@@ -4,10 +4,12 @@ from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, field_validator, model_validator
+from pydantic.alias_generators import to_camel
 from pydantic_core.core_schema import ValidationInfo
 
 from settings.checks import Check, CheckName, Prometheus
 from settings.mistakes import Mistakes
+from settings.source import Source
 from settings.strategy import Strategy, named_or_whole
 from settings.types import (
     Annotations,
@@ -37,6 +39,22 @@ from settings.types import (
 
 DEFAULT_CHECK = "error-rate"
 """Name of the check that a canary has by default."""
+
+
+BESIDE_A_SOURCE = {
+    "image",
+    "source",
+    "depends_on",
+    "replicas",
+    "progress_deadline",
+    "checks",
+    "strategy",
+    "pre_stop",
+    "disruption_budget",
+    "secret_env",
+    "keep_releases",
+}
+"""Settings that go together with a source."""
 
 
 class Requests(Model):
@@ -168,6 +186,11 @@ class Workload(Model):
 
     image: ImageReference | None = None
     """Image to run, by tag or digest. SLIPWAY_IMAGE wins; with neither, what is live is kept. Default null."""
+    source: Source | None = None
+    """Where the workload's Kubernetes objects are written down: manifests, a kustomization or a Helm chart. Default
+    null: they are made of these settings. With a source, what describes the pods stands there and not here."""
+    depends_on: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] = ()
+    """Workloads of this environment that must be Healthy in a run before this one is touched. Default: none."""
     replicas: Count = 2
     """Pods. Default 2: one may go without an outage. Not together with `autoscaler`. 0 stops the workload."""
     port: Port = 3000
@@ -270,6 +293,16 @@ class Workload(Model):
         if canary and not self.checks and canary.checks is None:
             return {DEFAULT_CHECK: Check(prometheus=Prometheus(preset="success-rate"))}
         return self.checks
+
+    @model_validator(mode="after")
+    def _said_in_one_place(self) -> Self:
+        """What a source says is not said here too: which of the two counts would be a guess."""
+        mistakes = Mistakes()
+        if self.source:
+            for name in sorted(self.model_fields_set - BESIDE_A_SOURCE):
+                mistakes.add((to_camel(name),), "belongs to the source: remove it here, and write it down there")
+        mistakes.check()
+        return self
 
     @model_validator(mode="after")
     def _replicas_or_autoscaler(self) -> Self:

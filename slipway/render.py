@@ -30,6 +30,8 @@ def page(views: Sequence[WorkloadView], where: Sequence[str], note: str = "") ->
     if not views:
         looked = f"in namespace {', '.join(where)}" if where else "in any namespace"
         parts.append(Text(f"Slipway has deployed nothing {looked}"))
+    if len({view.environment for view in views}) > 1:
+        parts.append(_side_by_side(views))
     if note:
         parts.append(Text(_text(note), "bold red"))
     return Group(*parts)
@@ -89,7 +91,26 @@ def _facts(view: WorkloadView) -> Mapping[str, str]:
         facts["window"] = f"a rollback is a switch for {lasting(view.window.seconds)} more, until {until} UTC"
     elif view.window:
         facts["window"] = "over; the next run retires the old track"
+    if view.promotion:
+        told = view.promotion
+        commit = f"  commit {told.commit[:8]}" if told.commit else ""
+        facts["promotion"] = f"from {told.source}: {digest(_text(told.image)) + commit if told.image else told.why}"
     return facts
+
+
+def _side_by_side(views: Sequence[WorkloadView]) -> RenderableType:
+    """What runs in each environment, a workload a row."""
+    places = list(dict.fromkeys((view.namespace, view.environment) for view in views))
+    table = _table("workload", *(_text(environment) for _, environment in places))
+    for name in sorted({view.name for view in views}):
+        there = {(it.namespace, it.environment): it for it in views if it.name == name}
+        table.add_row(_text(name), *(_short(there[place]) if place in there else "" for place in places))
+    return Group(Rule(Text("side by side", "bold"), align="left", characters="─"), table)
+
+
+def _short(view: WorkloadView) -> Text:
+    live = f"{digest(_text(view.live.image))} {_text(view.live.commit[:8])} " if view.live else ""
+    return Text.assemble(live, (view.phase, STYLES.get(view.phase, "bold")))
 
 
 def _tracks(tracks: Sequence[TrackView]) -> Table:

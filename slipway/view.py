@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from errors import UserError
 from release import ledger, observe
 from release.manifests import PREVIEW
-from release.model import HOME, TRACK_LABEL, Manifest, Observed, Phase, Record, Track, TrackName
+from release.model import HOME, POOL_LABEL, TRACK_LABEL, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from release.observe import Snapshot
+from release.promotion import candidates, promote
 from release.report.words import reason
+from settings.environment import PromoteFrom
 
 ENVIRONMENT = "slipway.dev/environment"
 INSTANCE = "app.kubernetes.io/instance"
@@ -86,6 +89,19 @@ class WindowView:
 
 
 @dataclass(frozen=True)
+class PromotionView:
+    """What the next run would take from the environment that this one promotes from."""
+
+    source: str
+    """That environment."""
+    image: str
+    """What it would bring; empty where nothing would move."""
+    commit: str
+    """Of that image, as far as the other ledger knows it."""
+    why: str
+
+
+@dataclass(frozen=True)
 class WorkloadView:
     """Where a workload stands."""
 
@@ -103,12 +119,16 @@ class WorkloadView:
     tracks: tuple[TrackView, ...]
     history: tuple[ReleaseView, ...]
     """The last releases, newest first."""
+    promotion: PromotionView | None = None
+    """None where it promotes from nowhere, or its stack has not run since it does."""
 
 
 def workloads(found: Mapping[str, Snapshot], now: datetime, only: Sequence[str] = ()) -> tuple[WorkloadView, ...]:
     """The workloads in these namespaces, by namespace, environment and name; `only` these where any are named."""
     views = [
-        _workload(namespace, environment, name, snapshot, now)
+        replace(
+            _workload(namespace, environment, name, snapshot, now), promotion=_promotion(name, snapshot, found, now)
+        )
         for namespace, snapshot in found.items()
         for environment, name in _named(snapshot)
         if not only or name in only
@@ -126,7 +146,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
     live = {track: snapshot["Deployment"].get(name + track.suffix) for track in TrackName}
     deployments = {track: it for track, it in live.items() if it and _is(it, track, name)}
     tracks = {track: observe.track(it) for track, it in deployments.items()}
-    serving = _selected(snapshot["Service"].get(name), tracks)
+    serving = _selected(_service(snapshot, name), tracks)
     previewed = _selected(snapshot["Service"].get(name + PREVIEW), tracks)
     observed = Observed(tracks, next(iter(serving)).pool if serving else None, records)
     last = records[-1] if records else None
@@ -161,14 +181,43 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
     )
 
 
+def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now: datetime) -> PromotionView | None:
+    own = snapshot["ConfigMap"].get(ledger.name(name), {})
+    told = own.get("metadata", {}).get("annotations", {}).get(ledger.PROMOTES, "").split("/")
+    if len(told) != 3 or not told[2].isdigit():
+        return None
+    source, namespace, seconds = told
+    if namespace not in found:
+        return PromotionView(source, "", "", f"not looked at: add --namespace {namespace}")
+    before = ledger.decode(found[namespace]["ConfigMap"].get(ledger.name(name), {}).get("data"))
+    rule = PromoteFrom(environment=source, namespace=namespace, verified_for=int(seconds))
+    observed = Observed(ledger=ledger.decode(own.get("data")))
+    try:
+        choice = promote(name, rule, before, observed, None, now)
+    except UserError as error:
+        return PromotionView(source, "", "", str(error))
+    offered = next((it for it in candidates(before, now) if it.image == choice.image), None)
+    commit = offered.provenance.get("commit", "") if offered else ""
+    return PromotionView(source, choice.image or "", commit, choice.why)
+
+
 def _is(deployment: Manifest, track: TrackName, name: str) -> bool:
     """A workload can be called `web-canary`: its Deployment is no track of `web`."""
     labels = deployment["metadata"].get("labels", {})
     return bool(labels.get(INSTANCE) == name and labels.get(TRACK_LABEL, track) == track)
 
 
+def _service(snapshot: Snapshot, name: str) -> Manifest | None:
+    """The Service that users reach it by: called as the workload, unless its source calls it otherwise."""
+    services = snapshot["Service"]
+    others = (it for key, it in services.items() if key != name + PREVIEW)
+    sending = (it for it in others if POOL_LABEL in (it.get("spec", {}).get("selector") or {}))
+    named = next((it for it in sending if it["metadata"].get("labels", {}).get(INSTANCE) == name), None)
+    return services.get(name) or named
+
+
 def _image(track: Track) -> str:
-    return str(track.template["spec"]["containers"][0]["image"])
+    return Release.of(track.template).image
 
 
 def _selected(service: Manifest | None, tracks: Mapping[TrackName, Track]) -> tuple[TrackName, ...]:

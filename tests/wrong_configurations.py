@@ -131,11 +131,39 @@ WRONG = [
     ),
     _workload("misspelt-key", "prot: 80", ".prot", "is not a setting; did you mean port?"),
     _workload("snake-case-key", "keep_releases: 5", ".keep_releases", "is not a setting; did you mean keepReleases?"),
-    _workload("unknown-key", "xyzzy: 80", ".xyzzy", "is not a setting; there are image, replicas"),
+    _workload("unknown-key", "xyzzy: 80", ".xyzzy", "is not a setting; there are image, source"),
     _workload("port-too-high", "port: 70000", ".port", "got 70000; must be a whole number from 1 to 65535"),
     _workload("image-with-a-blank", "image: my app", ".image", 'got "my app"; must be an image like'),
     _workload("image-in-capitals", "image: example.com/App:1", ".image", 'got "example.com/App:1"; must be an image'),
     _workload("image-short-digest", "image: app@sha256:abc", ".image", 'got "app@sha256:abc"; must be an image'),
+    # sources and what goes with them
+    _workload("source-of-nothing", "source: {}", ".source", "must have one of manifests, kustomize and helm"),
+    _workload(
+        "two-sources",
+        "source: {manifests: a.yaml, kustomize: b}",
+        ".source",
+        "must have one of manifests, kustomize and",
+    ),
+    _workload(
+        "absolute-source",
+        "source: {kustomize: /etc}",
+        ".source.kustomize",
+        'got "/etc"; must be a path below the project',
+    ),
+    _workload(
+        "chart-without-version",
+        "source: {helm: {chart: 'oci://registry.example.com/charts/web'}}",
+        ".source.helm.version",
+        "is missing: without it the newest chart would be deployed",
+    ),
+    _workload(
+        "said-twice", "{source: {manifests: a.yaml}, port: 80}", ".port", "belongs to the source: remove it here"
+    ),
+    _workload(
+        "depends-on-nobody", "dependsOn: [api]", ".dependsOn[0]", 'got "api"; must name another workload; there are'
+    ),
+    _workload("depends-on-itself", "dependsOn: [myapp]", ".dependsOn", "goes in a circle: myapp after myapp"),
+    _run("workloads-unknown", "SLIPWAY_WORKLOADS: web is no workload of this stack", SLIPWAY_WORKLOADS="web"),
     # strategies
     _workload(
         "unknown-strategy",

@@ -32,6 +32,10 @@ func run() error {
 	if err != nil {
 		return err
 	}
+	if options.migrate {
+		log.Print("migrated")
+		return nil
+	}
 	if options.crash {
 		return errors.New("told to crash at the start by CRASH")
 	}

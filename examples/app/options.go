@@ -10,6 +10,7 @@ type options struct {
 	version, colour, track, pod, port string
 	failShare                         float64       // share of the requests answered 500
 	failSwitch                        bool          // POST /fail?share=… may change it
+	migrate                           bool          // exit at once with status 0, as a Job that migrates does
 	crash                             bool          // exit at once: a release that never starts
 	startDelay                        time.Duration // not ready until then: a release that starts slowly
 	latency                           time.Duration // each answer takes so long: a release that is slow
@@ -44,6 +45,9 @@ func optionsFrom(env func(string) string) (options, error) {
 	}
 	if o.crash, err = strconv.ParseBool(or("CRASH", "false")); err != nil {
 		return o, fmt.Errorf("CRASH: %w", err)
+	}
+	if o.migrate, err = strconv.ParseBool(or("MIGRATE", "false")); err != nil {
+		return o, fmt.Errorf("MIGRATE: %w", err)
 	}
 	return o, nil
 }

@@ -67,7 +67,7 @@ class HttpCheck:
             headers = self.http.headers | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
             return self._judged(get(self.web, self.http.url, self.timeout, headers=headers), self._place)
         if self.target.service:
-            return self._ask_through(f"services/{self.target.service}:http", self._place)
+            return self._ask_through(f"services/{self.target.service}:{self.target.service_port}", self._place)
         pods = sorted(self._ready_pods())
         if not pods:
             return Reading(Status.FAILED, f"{self._place}: none is ready")

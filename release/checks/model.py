@@ -30,12 +30,14 @@ class Target:
     release: str
     image: str
     service: str | None
-    """A Service that reaches only this track, by a port of the name `http`; None: each ready pod is asked itself."""
-    port: int
-    """The container's."""
+    """A Service that reaches only this track, by `service_port`; None: each ready pod is asked itself."""
+    port: int | str
+    """The container's, by number or name."""
     pull_secret: str | None
     labels: Mapping[str, str]
     """What selects the track's pods."""
+    service_port: str = "http"
+    """The Service's port, by name or number."""
 
     def placeholders(self) -> dict[str, str]:
         """What is filled in for `{{…}}`; the names are those of `settings.checks.PLACEHOLDERS`."""

@@ -16,7 +16,7 @@ from release import ledger
 from release.manifests import Subject
 from release.observe import SUFFIXES
 from release.plan import LEDGER, SERVICE
-from release.prepare import OBSERVED, HeldSecret, prepare
+from release.prepare import OBSERVED, Held, prepare
 from release.steps import Begin, Close, Finish, Mark, Scale
 from settings import Action, Environment, Run
 from settings import Workload as Settings
@@ -65,8 +65,8 @@ class Cluster:
         prepared = prepare(
             None, subject, run, found, preview=preview, warn=print, environment={"API_KEY": VALUE, "CI": "true"}
         )
-        for name in prepared.secrets if held else ():
-            prepared.secrets[name] = held
+        for name in prepared.held if held else ():
+            prepared.held[name] = held
 
         def program():
             parent = pulumi.ComponentResource("slipway:index:Environment", "staging")
@@ -617,10 +617,14 @@ def test_a_track_tells_of_the_run_that_gave_it_its_release(cluster, strategy, mo
     assert told(cluster.run(commit="four", replicas=3, **strategy)) == after
 
 
-def test_only_tracks_tell_of_a_run(cluster):
-    made = cluster.run(V1, **EVERYTHING, **BLUE_GREEN)
-    others = [r for r in kubernetes(made) if not r.type.endswith(":Deployment")]
-    assert not [r.name for r in others if any("slipway.dev/by-" in key for key in r.inputs["metadata"]["annotations"])]
+def test_every_object_tells_of_the_run_that_made_it_so(cluster):
+    def told(recording):
+        found = {r.name: r.inputs["metadata"]["annotations"] for r in kubernetes(recording)}
+        return {name: (it.get("slipway.dev/by-commit"), it.get("slipway.dev/image")) for name, it in found.items()}
+
+    first = told(cluster.run(V1, commit="one", **EVERYTHING, **BLUE_GREEN))
+    assert set(first.values()) == {("one", V1)}
+    assert told(cluster.run(commit="two", **EVERYTHING, **BLUE_GREEN)) == first
 
 
 def test_what_somebody_else_noted_on_a_track_is_not_taken_for_ours(cluster):
@@ -678,9 +682,9 @@ def test_no_value_stands_anywhere_else(cluster, strategy):
 @pytest.mark.parametrize(
     ("held", "ignored"),
     [
-        (HeldSecret(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
-        (HeldSecret(None, None, readable=False), {"data", "metadata"}),
-        (HeldSecret(DATA, None, readable=False), {"metadata"}),
+        (Held(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
+        (Held(None, None, readable=False), {"data", "metadata"}),
+        (Held({"data": DATA}, None, readable=False), {"metadata"}),
     ],
 )
 def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
@@ -688,7 +692,7 @@ def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
 
 
 def test_a_held_secret_does_not_print_its_values():
-    held = HeldSecret(DATA, {"data": DATA})
+    held = Held({"data": DATA}, {"data": DATA})
     assert DATA["API_KEY"] not in repr(held)
 
 

@@ -79,19 +79,29 @@ def images(registry: str) -> Images:
     return Images(repository, {version: sample.push(image, repository) for version, image in built.items()})
 
 
+@pytest.fixture(scope="session")
+def pull(admin: Client) -> Callable[[str], None]:
+    """`pull(namespace)` puts the registry's pull secret there."""
+
+    def put(namespace: str) -> None:
+        login = (Path(os.environ["DOCKER_CONFIG"]) / "config.json").read_text()
+        secret = Secret(
+            metadata=ObjectMeta(name="gitlab-registry", namespace=namespace),
+            type="kubernetes.io/dockerconfigjson",
+            stringData={".dockerconfigjson": login},
+        )
+        admin.create(secret)
+
+    return put
+
+
 @pytest.fixture
-def namespace(admin: Client) -> Iterator[str]:
+def namespace(admin: Client, pull: Callable[[str], None]) -> Iterator[str]:
     """A namespace of the test's own, as the access stack makes them; its end is not waited for."""
     name = f"t-{secrets.token_hex(4)}"
     labels = {"pod-security.kubernetes.io/enforce": "restricted"}
     admin.create(Namespace(metadata=ObjectMeta(name=name, labels=labels)))
-    login = (Path(os.environ["DOCKER_CONFIG"]) / "config.json").read_text()
-    pull = Secret(
-        metadata=ObjectMeta(name="gitlab-registry", namespace=name),
-        type="kubernetes.io/dockerconfigjson",
-        stringData={".dockerconfigjson": login},
-    )
-    admin.create(pull)
+    pull(name)
     yield name
     admin.delete(Namespace, name)
 

@@ -663,7 +663,11 @@ class Watch:
         result, now, seen = self.result, self._look(), self.simulation.seen
         if result.how == "killed":
             return
-        if seen.in_flight and seen.in_flight.outcome is Phase.PROGRESSING and self.action is not Action.SETTLE:
+        if (
+            seen.in_flight
+            and seen.in_flight.outcome is Phase.PROGRESSING
+            and self.action not in (Action.SETTLE, Action.REJECT)
+        ):
             self._broken(f"the run is over ({result.how} {result.message}) and the release is Progressing")
         if result.how == "failed":
             last = seen.ledger[-1] if seen.ledger else None

@@ -49,6 +49,8 @@ ROWS = {
         (FAILED, V2),
         (NOTHING, V3),
     ],
+    ("reject", "a release is under way, or one is Healthy", "that one, held, and marked"): [(WAITS, V2), (LIVE, V1)],
+    ("reject", "no release", REFUSED): [(NOTHING, None), (ONLY_FAILED, None)],
 }  # fmt: skip
 
 
@@ -79,12 +81,12 @@ def test_only_a_paused_release_is_past_its_pause():
     assert not aim("app", UNDER_WAY, V3, Action.PROMOTE).promotes
 
 
-def test_only_going_back_skips_steps_and_only_settle_holds():
+def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
     aims = {action: aim("app", TWO if action is not Action.PROMOTE else WAITS, V3, action) for action in
-            (Action.DEPLOY, Action.PROMOTE, Action.ROLLBACK, Action.SETTLE)}  # fmt: skip
+            (Action.DEPLOY, Action.PROMOTE, Action.ROLLBACK, Action.SETTLE, Action.REJECT)}  # fmt: skip
     aims[Action.ABORT] = aim("app", WAITS, V3, Action.ABORT)
     assert {action for action, one in aims.items() if one.rolls_back} == {Action.ABORT, Action.ROLLBACK}
-    assert {action for action, one in aims.items() if one.holds} == {Action.SETTLE}
+    assert {action for action, one in aims.items() if one.holds} == {Action.SETTLE, Action.REJECT}
 
 
 @pytest.mark.parametrize(

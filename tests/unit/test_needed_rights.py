@@ -5,7 +5,7 @@ import pytest
 from access.rights import Rule
 from access.rights import deploy as deploy_rules
 from access.rights import preview as preview_rules
-from components.environment import needed_rights
+from components.before import needed_rights
 from preflight.cluster import READ, WRITE, Right, rights
 from release.manifests import Subject
 from settings import Environment, Workload

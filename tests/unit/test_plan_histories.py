@@ -153,7 +153,7 @@ def settled(world: Simulation, result: Any, action: Action = Action.DEPLOY) -> N
     assert result.plan
     version = result.plan.release.image.removeprefix("v")
     world.cluster.turn()
-    again = Run(version, Action.SETTLE if action is Action.SETTLE else Action.DEPLOY)
+    again = Run(version, Action.SETTLE if action in (Action.SETTLE, Action.REJECT) else Action.DEPLOY)
     made, differing = world.differing(again)
     if made.gates or differing:
         raise Broken("\n".join([f"not settled: {made.why} {dict(made.gates)} {differing}", *world.trace]))

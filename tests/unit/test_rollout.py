@@ -10,7 +10,7 @@ from lightkube.resources.core_v1 import Pod
 
 from errors import UserError
 from release import rollout
-from release.model import RELEASE_LABEL, TRACK_LABEL, TrackName
+from release.model import RELEASE_LABEL, TrackName
 from release.rollout import ReleaseFailed
 
 OURS = "ours"
@@ -20,7 +20,11 @@ def live(updated=0, available=3, replicas=3, *, wanted=3, release=OURS, seen=Tru
     """A Deployment of three pods on its way to our release."""
     return {
         "metadata": {"generation": 2},
-        "spec": {"replicas": wanted, "template": {"metadata": {"labels": {RELEASE_LABEL: release}}}},
+        "spec": {
+            "replicas": wanted,
+            "selector": {"matchLabels": {"app": "myapp"}},
+            "template": {"metadata": {"labels": {RELEASE_LABEL: release}}},
+        },
         "status": {
             "observedGeneration": 2 if seen else 1,
             "updatedReplicas": updated,
@@ -64,7 +68,7 @@ class Scene:
         return SimpleNamespace(to_dict=lambda: moment)
 
     def list(self, kind, namespace, labels):
-        assert (kind, namespace, labels[RELEASE_LABEL], labels[TRACK_LABEL]) == (Pod, "staging", OURS, self.track)
+        assert (kind, namespace, labels) == (Pod, "staging", {"app": "myapp", RELEASE_LABEL: OURS})
         if isinstance(self.pods, Exception):
             raise self.pods
         return list(self.pods)

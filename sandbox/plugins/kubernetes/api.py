@@ -67,9 +67,18 @@ class Api:
             **_tls_options(access),
         )
 
-    def call(self, method: str, path: str, body: object = None, *, patch: str = "", **query: str | bool) -> Object:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        patch: str = "",
+        accept: str = "application/json",
+        **query: str | bool,
+    ) -> Object:
         """One request. `patch` is the kind of PATCH: apply, json, merge."""
-        headers = {"Accept": "application/json", "User-Agent": "pulumi-kubernetes"}
+        headers = {"Accept": accept, "User-Agent": "pulumi-kubernetes"}
         token = self.access.token or (self.access.token_file.read_text().strip() if self.access.token_file else None)
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -117,6 +126,23 @@ class Api:
             for each in listed.get("resources", [])
             if "/" not in each["name"]
         }
+
+    def version(self) -> str:
+        """The cluster's version, like "v1.35.0"."""
+        return str(self.call("GET", "/version")["gitVersion"])
+
+    def versions(self) -> list[str]:
+        """Every group version, and every kind below it, as Helm's `.Capabilities.APIVersions` has them."""
+        listed = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+        found: list[str] = []
+        for path in ("/api", "/apis"):
+            for group in self.call("GET", path, accept=listed).get("items", []):
+                name = group["metadata"].get("name", "")
+                for version in group["versions"]:
+                    whole = f"{name}/{version['version']}" if name else str(version["version"])
+                    kinds = (it.get("responseKind", {}).get("kind") for it in version.get("resources", []))
+                    found += [whole, *(f"{whole}/{kind}" for kind in kinds if kind)]
+        return found
 
     def kind_of(self, item: Object) -> Kind:
         return self.kind(item.get("apiVersion", ""), item.get("kind", ""))

@@ -1,7 +1,7 @@
 """The `kubernetes` provider's double: the engine's calls, answered through the API server.
 
 What it does it has learnt from the official provider 4.32; where the two differ on purpose, the module that differs
-says so. Helm, Kustomize, client-side apply and YAML rendering are not in it.
+says so. Helm releases, client-side apply and the component resources are not in it.
 """
 
 import secrets
@@ -97,6 +97,22 @@ class KubernetesProvider(ProviderDouble):
                 new["metadata"]["namespace"] = self.namespace
         checked = mark_secrets(new, given)
         return provider_pb2.CheckResponse(inputs=to_struct(checked))
+
+    @reported
+    def Invoke(self, request: provider_pb2.InvokeRequest, context: Rpc) -> provider_pb2.InvokeResponse:
+        from sandbox.plugins.kubernetes import invokes  # noqa: PLC0415  most runs render nothing
+
+        given = plain(from_struct(request.args))
+        match request.tok:
+            case "kubernetes:yaml:decode":
+                found = invokes.decode(given["text"], given.get("defaultNamespace", ""), self.api)
+            case "kubernetes:kustomize:directory":
+                found = invokes.kustomize(given["directory"])
+            case "kubernetes:helm:template":
+                found = invokes.template(given["jsonOpts"], self.api)
+            case _:
+                raise ProviderError(f'unknown Invoke type "{request.tok}"')
+        return provider_pb2.InvokeResponse(**{"return": to_struct({"result": found})})
 
     def _is_namespaced(self, item: Object) -> bool:
         if self.api is None:

@@ -1,0 +1,65 @@
+"""The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pulumi
+from lightkube import Client
+
+from components.hook import hook
+from components.kubernetes_object import KubernetesObject
+from release.definition import ORDER
+from release.interrupt import Interrupt
+from release.kinds import Kinds
+from release.manifests import MANAGER, SKIP_AWAIT, Subject
+from release.prepare import Beside, declared
+
+NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
+"""Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""
+
+
+def ordered(objects: Sequence[Beside]) -> tuple[list[Beside], list[Beside]]:
+    """What is made before the tracks, in the order of kinds, and what comes after them."""
+    first = sorted((it for it in objects if it.wanted.kind in ORDER), key=lambda it: ORDER.index(it.wanted.kind))
+    return first, [it for it in objects if it.wanted.kind not in ORDER]
+
+
+def beside(  # noqa: PLR0917
+    subject: Subject,
+    objects: Sequence[Beside],
+    client: Client,
+    parent: pulumi.Resource,
+    by: Mapping[str, str],
+    after: Sequence[pulumi.Resource] = (),
+) -> list[pulumi.Resource]:
+    """The resources, each kind after those before it: a custom resource needs its definition, a pod its account."""
+    made: list[pulumi.Resource] = []
+    before, kind = list(after), ""
+    for one in objects:
+        if one.wanted.kind != kind:
+            kind, before = one.wanted.kind, [*after, *made]
+        made.append(_object(subject, one, client, by, pulumi.ResourceOptions(parent=parent, depends_on=before)))
+    return made
+
+
+def _object(
+    subject: Subject, one: Beside, client: Client, by: Mapping[str, str], opts: pulumi.ResourceOptions
+) -> KubernetesObject:
+    kind, manifest = one.wanted.kind, one.wanted.manifest
+    metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
+    bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
+    wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
+    name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
+    left = [] if one.readable else ["data", "metadata"]
+    again = [] if one.live is not None else [hook(f"{name}-made-again", _make(client, subject.namespace, wanted))]
+    hooks = pulumi.ResourceOptions(ignore_changes=left, hooks=pulumi.ResourceHookBinding(before_update=[*again]))
+    hidden = ("data",) if kind == "Secret" else ()
+    sealed = {key: pulumi.Output.secret(value) if key in hidden else value for key, value in wanted.items()}
+    return KubernetesObject(kind, name, sealed, pulumi.ResourceOptions.merge(opts, hooks), secret=hidden)
+
+
+def _make(client: Client, namespace: str, manifest: dict[str, Any]) -> Callable[[Interrupt], None]:
+    def work(_: Interrupt) -> None:
+        Kinds(client).apply(namespace, manifest, MANAGER)
+
+    return work

@@ -1,0 +1,168 @@
+"""Renders a workload's source by the kubernetes provider's own invokes: a CI image needs no further tool."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import yaml
+
+from release.definition import IMAGE, REPOSITORY, TAG, Definition, Rendered, SourceError, define, left_out
+from release.documents import documents
+from settings import Workload
+from settings.source import Helm, HelmImage
+
+FILE_LIMIT = 10 << 20
+"""Bytes of a file of manifests or values."""
+
+
+def definition(name: str, workload: Workload, namespace: str, provider: pulumi.ProviderResource) -> Definition | None:
+    """What the workload's source says; None where it has none. Raises SourceError."""
+    source = workload.source
+    if source is None:
+        return None
+    prefix = f"slipway:workloads.{name}.source"
+    render = Renderer(prefix, namespace, provider)
+    if source.manifests:
+        rendered = render.manifests(source.manifests)
+    elif source.kustomize:
+        rendered = render.kustomize(source.kustomize)
+    else:
+        assert source.helm is not None  # noqa: S101  the settings have one of the three
+        rendered = render.helm(name, source.helm)
+    found = define(name, source, rendered, namespace, workload.pre_stop)
+    for hook in left_out(rendered):
+        pulumi.log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
+    for addition in found.additions:
+        pulumi.log.info(f"{name}: added to the source's Deployment: {addition}")
+    return found
+
+
+class Renderer:
+    """Makes objects of files; a failure is one line that says where."""
+
+    def __init__(self, prefix: str, namespace: str, provider: pulumi.ProviderResource) -> None:
+        self._prefix, self._namespace, self._provider = prefix, namespace, provider
+
+    def manifests(self, patterns: tuple[str, ...]) -> list[Rendered]:
+        """The objects of these files, in their order."""
+        found: list[Rendered] = []
+        for path in self._files("manifests", patterns):
+            for document in documents(f"{self._prefix}.manifests", path, _read(self._prefix, path)):
+                objects = self._invoke("yaml:decode", document.place, {"text": document.text})
+                found += [Rendered(it, document.place) for it in objects]
+        return found
+
+    def kustomize(self, directory: str) -> list[Rendered]:
+        """The objects of a kustomization."""
+        path, place = Path(directory), f"kustomization {directory}"
+        if not path.is_dir():  # the provider would take it for an address in the network
+            raise SourceError(f"{self._prefix}.kustomize: there is no directory {directory}")
+        if not any((path / name).is_file() for name in ("kustomization.yaml", "kustomization.yml", "Kustomization")):
+            raise SourceError(f"{self._prefix}.kustomize: {directory} has no kustomization.yaml")
+        found = self._invoke("kustomize:directory", place, {"directory": str(path.resolve())})
+        return [Rendered(it, place) for it in found]
+
+    def helm(self, release: str, helm: Helm) -> list[Rendered]:
+        """The objects of a chart, rendered with the image's placeholders as its values."""
+        place = f"chart {helm.chart}"
+        values: dict[str, Any] = {}
+        for name in helm.values_files:
+            path = Path(name)
+            if not path.is_file():
+                raise SourceError(f"{self._prefix}.helm.valuesFiles: there is no file {name}")
+            try:
+                given = yaml.safe_load(_read(self._prefix, path))
+            except yaml.YAMLError as error:
+                raise SourceError(f"{self._prefix}.helm.valuesFiles: {name}: {_one_line(error)}") from None
+            if given is not None and not isinstance(given, dict):
+                raise SourceError(f"{self._prefix}.helm.valuesFiles: {name} must be a mapping, as a values.yaml is")
+            values = _merged(values, given or {})
+        values = _merged(_merged(values, helm.values), _image(helm.image))
+        options: dict[str, Any] = {
+            "release_name": release,
+            "namespace": self._namespace,
+            "values": values,
+            "include_test_hook_resources": True,
+        }
+        if helm.local:
+            if not Path(helm.chart).exists():
+                raise SourceError(f"{self._prefix}.helm.chart: there is no chart {helm.chart}")
+            options["path"] = str(Path(helm.chart).resolve())
+        else:
+            options |= {"chart": helm.chart, "version": helm.version}
+            if helm.repo:
+                options["fetch_opts"] = {"repo": helm.repo}
+        found = self._invoke("helm:template", place, {"jsonOpts": json.dumps(options)})
+        return [Rendered(it, place) for it in found]
+
+    def _files(self, key: str, patterns: tuple[str, ...]) -> list[Path]:
+        files: dict[Path, None] = {}
+        for pattern in patterns:
+            found = sorted(path for path in Path().glob(pattern) if path.is_file())
+            if not found:
+                raise SourceError(f"{self._prefix}.{key}: no file is called {pattern} below {Path.cwd()}")
+            files |= dict.fromkeys(found)
+        return list(files)
+
+    def _invoke(self, what: str, place: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+        try:
+            answer = pulumi.runtime.invoke(
+                f"kubernetes:{what}", dict(arguments), pulumi.InvokeOptions(provider=self._provider)
+            )
+        except Exception as error:  # the SDK has no narrower one
+            raise SourceError(f"{self._prefix}: {place}: {_one_line(error)}") from None
+        found: list[dict[str, Any]] = _whole((answer.value or {}).get("result", []))
+        return found
+
+
+def _whole(node: Any) -> Any:  # noqa: ANN401  any value of a manifest
+    """The engine's protocol has one kind of number: a port of 3000 comes as 3000.0."""
+    if isinstance(node, float) and node.is_integer():
+        return int(node)
+    if isinstance(node, dict):
+        return {key: _whole(value) for key, value in node.items()}
+    return [_whole(value) for value in node] if isinstance(node, list) else node
+
+
+def _read(prefix: str, path: Path) -> str:
+    size = path.stat().st_size
+    if size > FILE_LIMIT:
+        raise SourceError(f"{prefix}: {path} has {size / 2**20:.1f} MiB, more than {FILE_LIMIT >> 20}")
+    try:
+        return path.read_text()
+    except UnicodeDecodeError:
+        raise SourceError(f"{prefix}: {path} is not UTF-8 text") from None
+
+
+def _image(paths: HelmImage) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    if paths.repository:
+        values = _merged(values, _at(paths.repository, REPOSITORY if paths.tag else IMAGE))
+    return _merged(values, _at(paths.tag, TAG)) if paths.tag else values
+
+
+def _at(path: str, value: str) -> dict[str, Any]:
+    node: Any = value
+    for key in reversed(path.split(".")):
+        node = {key: node}
+    found: dict[str, Any] = node
+    return found
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """As Helm merges values: mappings by key, all else is replaced."""
+    both = dict(under)
+    for key, value in over.items():
+        old = both.get(key)
+        both[key] = _merged(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return both
+
+
+def _one_line(error: Exception) -> str:
+    """The end of what the engine says of an invoke, without its own names for it."""
+    text = " ".join(str(error).split())
+    for mark in ("rpc error: code = Unknown desc = ", "invocation of kubernetes:"):
+        text = text.rpartition(mark)[2] or text
+    return text[:500]

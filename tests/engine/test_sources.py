@@ -1,0 +1,125 @@
+"""The same app from manifests, a kustomization and a chart, under the strategies, on the real engine and cluster."""
+
+import json
+import time
+
+import pytest
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import ConfigMap, Secret, Service
+
+from demo.workspace import CHECKOUT
+from tests.engine.cluster_view import outcomes
+from tests.engine.harness import RATE, stack
+from tests.engine.strategies import SOAK
+
+EXAMPLES = CHECKOUT / "examples" / "sources"
+SOURCES = {
+    "manifests": {"manifests": "sources/manifests/*.yaml"},
+    "kustomize": {"kustomize": "sources/kustomize/overlays/production"},
+    "helm": {"helm": {"chart": "sources/chart", "values": {"replicas": 3}}},
+}
+SERVICES = {"manifests": "web-svc", "kustomize": "web-svc", "helm": "web"}
+STRATEGIES = {
+    "rolling": "rolling",
+    "blueGreen": "blueGreen",
+    "canary": {"canary": {"steps": [{"replicas": 1, "pause": "1s"}]}},
+}
+PAIRS = [("manifests", "rolling"), ("kustomize", "blueGreen"), ("helm", "canary")]
+ALL = [(source, strategy) for source in SOURCES for strategy in STRATEGIES]
+
+
+@pytest.fixture
+def sources(project):
+    """The examples, in the project's directory."""
+    (project.directory / "sources").symlink_to(EXAMPLES)
+    return project
+
+
+def web(source, strategy, **settings):
+    checks = {"answers": {"http": {"path": "/"}, "interval": "1s"}}
+    return {"source": SOURCES[source], "strategy": STRATEGIES[strategy], "checks": checks, **settings}
+
+
+@pytest.mark.parametrize(("source", "strategy"), ALL if SOAK else PAIRS)
+def test_released_and_rolled_back_without_losing_a_request(source, strategy, sources, namespace, images, admin, load):
+    sources.configure(stack(namespace, web=web(source, strategy)))
+    first = sources.up(SLIPWAY_IMAGE=images.v1, CI_COMMIT_SHA="c0ffee").expect()
+    assert set(sources.up().expect().changes) == {"same"}
+    assert "added to the source's Deployment: preStop" in first.output
+    with load(SERVICES[source]) as run:
+        sources.up(SLIPWAY_IMAGE=images.v2).expect()
+        sources.up(SLIPWAY_ACTION="rollback").expect()
+        time.sleep(4)
+    assert run.result.failed == 0, run.result.failures
+    assert set(run.result.versions) == {"v1", "v2"}
+    assert run.result.sent_rate >= RATE * 0.9
+    assert outcomes(admin, namespace, "web") == ["Healthy"] * 3
+    annotations = admin.get(Service, SERVICES[source], namespace=namespace).metadata.annotations
+    assert annotations["slipway.dev/by-commit"] == "c0ffee"
+    assert set(sources.up().expect().changes) == {"same"}
+
+
+def test_a_change_of_its_configuration_is_a_release_and_a_rollback_gets_the_old_one(
+    sources, namespace, images, admin, tmp_path
+):
+    own = tmp_path / "own"
+    own.mkdir()
+    text = (EXAMPLES / "manifests" / "web.yaml").read_text()
+    (own / "web.yaml").write_text(text)
+    (sources.directory / "own").symlink_to(own)
+    workload = {**web("manifests", "rolling"), "source": {"manifests": "own/web.yaml"}}
+    sources.configure(stack(namespace, web=workload)).up(SLIPWAY_IMAGE=images.v1).expect()
+    (own / "web.yaml").write_text(text.replace("GREETING: hello", "GREETING: goodbye"))
+    shown = sources.preview("--diff").expect()
+    assert "goodbye" in shown.output
+    sources.up().expect()
+    assert greeting(admin, namespace) == "goodbye"
+    sources.up(SLIPWAY_ACTION="rollback").expect()
+    assert greeting(admin, namespace) == "hello"
+    assert outcomes(admin, namespace, "web") == ["Healthy"] * 3
+    (own / "web.yaml").write_text(text.replace("GREETING: hello", "GREETING: again"))
+    admin.delete(ConfigMap, "web", namespace=namespace)  # by hand
+    sources.up().expect()
+    assert admin.get(ConfigMap, "web", namespace=namespace).data["GREETING"] == "again"
+
+
+def greeting(admin, namespace):
+    """What the live pods take their environment from."""
+    template = admin.get(Deployment, "web", namespace=namespace).spec.template
+    name = template.spec.containers[0].envFrom[0].configMapRef.name
+    return admin.get(ConfigMap, name, namespace=namespace).data["GREETING"]
+
+
+def test_a_charts_secret_is_nowhere_in_the_clear_and_its_own_image_values_are_filled(sources, namespace, images, admin):
+    values = {"greeting": "planted-value-of-a-chart"}
+    workload = web("helm", "rolling")
+    workload["source"] = {"helm": {"chart": "sources/chart", "values": values}}
+    outcome = sources.configure(stack(namespace, web=workload)).up(SLIPWAY_IMAGE=images.v1).expect()
+    containers = admin.get(Deployment, "web", namespace=namespace).spec.template.spec.containers
+    assert {it.image for it in containers} == {images.digest("v1")}
+    assert admin.get(Secret, containers[1].envFrom[0].secretRef.name, namespace=namespace).immutable
+    assert "planted-value" not in outcome.output
+    state = json.dumps(sources.state())
+    assert "planted-value" not in state
+    assert "cGxhbnRlZC12YWx1" not in state
+
+
+def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_others(project, namespace, images, admin):
+    small = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}, "progressDeadline": "12s"}
+    workloads = {"api": {**small}, "web": {**small, "dependsOn": ["api"]}, "other": {**small}}
+    project.configure(stack(namespace, **workloads))
+    failed = project.up(
+        "--continue-on-error",
+        SLIPWAY_IMAGE_API=images.crash,
+        SLIPWAY_IMAGE_WEB=images.v1,
+        SLIPWAY_IMAGE_OTHER=images.v1,
+    ).expect(1)
+    assert "workload api: release" in failed.output
+    assert outcomes(admin, namespace, "other") == ["Healthy"]
+    assert "web" not in {it.metadata.name for it in admin.list(Deployment, namespace=namespace)}
+    project.up(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1, SLIPWAY_IMAGE_OTHER=images.v1).expect()
+    assert outcomes(admin, namespace, "web") == ["Healthy"]
+    order = [
+        name for _, name in project.up(SLIPWAY_IMAGE_API=images.v2, SLIPWAY_IMAGE_WEB=images.v2).expect().operations()
+    ]
+    assert order.index("api-ledger") < order.index("web-stable")

@@ -1,0 +1,120 @@
+"""What a workload is by its source: found, filled, completed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from release.definition import IMAGE, Rendered, SourceError, define, filled
+from release.documents import documents
+from settings.source import Source
+from tests.wrong_sources import DEPLOYMENT, GOOD, WRONG_SOURCES
+
+IMAGE_V1 = "registry.example.com:5000/group/app@sha256:" + "1" * 64
+SOURCE = Source(manifests="k8s/web.yaml")
+
+
+def rendered(text, path="k8s/web.yaml"):
+    return [Rendered(yaml.safe_load(it.text), it.place) for it in documents("p", Path(path), text)]
+
+
+def defined(text, source=SOURCE):
+    return define("web", source, rendered(text), "staging", 3)
+
+
+def container(definition, image=IMAGE_V1):
+    template, _ = definition.pod_template(image, None)
+    return template["spec"]["containers"][0]
+
+
+def test_the_image_is_filled_in_and_zero_downtime_added_where_the_author_said_nothing():
+    found = defined(GOOD)
+    main = container(found)
+    assert main["image"] == IMAGE_V1
+    assert main["readinessProbe"]["tcpSocket"] == {"port": 3000}
+    assert main["lifecycle"]["preStop"] == {"sleep": {"seconds": 3}}
+    assert len(found.additions) == 3
+
+
+def test_what_the_author_said_stays():
+    text = GOOD.replace(
+        "{name: app,",
+        "{name: app, readinessProbe: {exec: {command: [x]}}, lifecycle: {preStop: {exec: {command: [y]}}},",
+    ).replace("spec:\n  selector: {m", "spec:\n  strategy: {type: Recreate}\n  selector: {m")
+    found = defined(text)
+    assert container(found)["readinessProbe"] == {"exec": {"command": ["x"]}}
+    assert container(found)["lifecycle"] == {"preStop": {"exec": {"command": ["y"]}}}
+    assert found.additions == ()
+
+
+@pytest.mark.parametrize(
+    ("given", "made"),
+    [
+        (IMAGE, IMAGE_V1),
+        ("IMAGE_PLACEHOLDER", IMAGE_V1),
+        ("slipway.invalid/image", "registry.example.com:5000/group/app"),
+        ("v0.0.0-slipway", "v" + "1" * 12),
+        ("--image=IMAGE_PLACEHOLDER", f"--image={IMAGE_V1}"),
+        (3, 3),
+        ("nginx:1", "nginx:1"),
+    ],
+)
+def test_placeholders(given, made):
+    assert filled({"a": [given]}, IMAGE_V1) == {"a": [made]}
+
+
+CONFIG = "\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: conf}\ndata: {A: one}\n"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "envFrom: [{configMapRef: {name: conf}}]",
+        "env: [{name: A, valueFrom: {configMapKeyRef: {name: conf, key: A}}}]",
+    ],
+)
+def test_configuration_is_copied_by_its_content(reference):
+    text = GOOD.replace("{name: app,", f"{{name: app, {reference},") + CONFIG
+    template, held = defined(text).pod_template(IMAGE_V1, None)
+    other, others = defined(text.replace("one", "two")).pod_template(IMAGE_V1, None)
+    (key,), (changed,) = held, others
+    assert key != changed
+    assert key.removeprefix("ConfigMap/") in str(template["spec"])
+    assert template["metadata"]["annotations"]["slipway.dev/holds"] == key
+    assert other != template
+
+
+def test_a_volume_of_configuration_too():
+    volumes = (
+        "volumes: [{name: a, configMap: {name: conf}}, {name: b, projected: {sources: [{configMap: {name: conf}}]}}]"
+    )
+    text = GOOD.replace("spec: {containers", f"spec: {{{volumes}, containers") + CONFIG
+    template, (key,) = defined(text).pod_template(IMAGE_V1, None)
+    assert str(template["spec"]).count(key.removeprefix("ConfigMap/")) == 2
+
+
+def test_configuration_that_no_pod_refers_to_changes_no_release():
+    one, two = defined(GOOD + CONFIG), defined(GOOD + CONFIG.replace("one", "two"))
+    assert one.pod_template(IMAGE_V1, None) == two.pod_template(IMAGE_V1, None)
+
+
+@pytest.mark.parametrize("wrong", [it for it in WRONG_SOURCES if "manifests" in it.source], ids=lambda it: it.id)
+def test_a_wrong_source_is_told(wrong):
+    if wrong.id in ("no-file", "not-text", "host-path", "privileged", "custom-resource-before-its-kind"):
+        pytest.skip("told by the renderer, the policy or the cluster: tests/engine/test_wrong_sources.py")
+    source = Source.model_validate(dict(wrong.source), by_name=False)
+    with pytest.raises(SourceError) as told:
+        define("myapp", source, [it for path, text in wrong.files.items() for it in rendered(text, path)], "staging", 3)
+    assert all(part in str(told.value) for part in wrong.said), told.value
+
+
+def test_documents_keep_their_numbers_past_empty_ones_and_their_text():
+    text = "# only a comment\n---\n---\n  kind: A\n  apiVersion: v1\n---\n{kind: B, apiVersion: v1}\n"
+    found = documents("p", Path("x.yaml"), text)
+    assert [it.place for it in found] == ["x.yaml, document 2", "x.yaml, document 3"]
+    assert [yaml.safe_load(it.text)["kind"] for it in found] == ["A", "B"]
+
+
+def test_a_named_deployment_leaves_the_others_beside_it():
+    text = GOOD + "---" + DEPLOYMENT.replace("name: web}", "name: worker}")
+    assert [it.name for it in defined(text).others] == ["worker"]
