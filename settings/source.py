@@ -31,9 +31,9 @@ class HelmImage(Model):
     """Where a chart's values take the image; null where it has no such value."""
 
     repository: ValuePath | None = "image.repository"
-    """Path of the image without its tag. Default image.repository (the article's)."""
+    """Path of the image without its tag. Default "image.repository" (the article's)."""
     tag: ValuePath | None = "image.tag"
-    """Path of the tag. Default image.tag (the article's)."""
+    """Path of the tag. Default "image.tag" (the article's)."""
 
 
 class Helm(Model):

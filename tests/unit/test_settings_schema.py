@@ -16,6 +16,12 @@ ROOT = Path(__file__).parents[2]
 CHECKED_IN = ROOT / "settings" / "slipway.schema.json"
 STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
 BEYOND_A_SCHEMA = {
+    "source-of-nothing",
+    "two-sources",
+    "chart-without-version",
+    "said-twice",
+    "depends-on-nobody",
+    "depends-on-itself",
     "annotation-of-pulumi",
     "autoscaler-upside-down",
     "canary-without-prometheus",
