@@ -264,8 +264,8 @@ class _Case:
             if self.seen.tracks[STABLE].release != stable.id and not pauses:  # an update that a newer release overtook
                 begin.append(Apply(STABLE, stable, self.rules.replicas))  # else the engine does it
             begin += self._begin(CANARY)
-            if CANARY in self.seen.tracks:
-                begin.append(Scale(CANARY, self.rules.steps[0].pods(whole, self.rules.most_canary)))
+            if CANARY in self.seen.tracks and not self._carries(CANARY):
+                begin.append(Scale(CANARY, 0))  # else pods of its last release, a failed one maybe, would serve users
         conduct: list[Step] = []
         paused_at = None
         for number, step in enumerate(left, self.passed):

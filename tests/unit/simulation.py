@@ -652,10 +652,14 @@ class Watch:
 
     def _canary_bounded(self) -> None:
         canary = self.cluster.objects.get(("Deployment", NAME + CANARY.suffix))
-        if canary is None or self.rules.strategy is not Strategy.CANARY or released(canary) != self.plan.release.id:
+        if canary is None or self.rules.strategy is not Strategy.CANARY:
+            return
+        before = self.seen.tracks.get(CANARY)
+        if released(canary) != self.plan.release.id:
+            if canary["spec"]["replicas"] > (before.wanted if before else 0):
+                self._broken("the canary gets pods of another release than this run's")
             return
         most = max(step.pods(self.whole or 0, self.rules.most_canary) for step in self.rules.steps)
-        before = self.seen.tracks.get(CANARY)
         if canary["spec"]["replicas"] > max(most, 1) and not (before and before.wanted == canary["spec"]["replicas"]):
             self._broken(f"the canary has {canary['spec']['replicas']} pods, at most {most} are allowed")
 
