@@ -45,6 +45,8 @@ def test_released_and_rolled_back_without_losing_a_request(source, strategy, sou
     sources.configure(stack(namespace, web=web(source, strategy)))
     first = sources.up(SLIPWAY_IMAGE=images.v1, CI_COMMIT_SHA="c0ffee").expect()
     assert set(sources.up().expect().changes) == {"same"}
+    annotations = admin.get(Service, SERVICES[source], namespace=namespace).metadata.annotations
+    assert (annotations["slipway.dev/by-commit"], annotations["slipway.dev/image"]) == ("c0ffee", images.digest("v1"))
     assert "added to the source's Deployment: preStop" in first.output
     with load(SERVICES[source]) as run:
         sources.up(SLIPWAY_IMAGE=images.v2).expect()
@@ -54,8 +56,6 @@ def test_released_and_rolled_back_without_losing_a_request(source, strategy, sou
     assert set(run.result.versions) == {"v1", "v2"}
     assert run.result.sent_rate >= RATE * 0.9
     assert outcomes(admin, namespace, "web") == ["Healthy"] * 3
-    annotations = admin.get(Service, SERVICES[source], namespace=namespace).metadata.annotations
-    assert annotations["slipway.dev/by-commit"] == "c0ffee"
     assert set(sources.up().expect().changes) == {"same"}
 
 
