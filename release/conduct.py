@@ -109,7 +109,7 @@ class Conductor:
             case Finish():
                 self._finish(step)
             case Close():
-                self.book.finish(Phase.DEGRADED, step.message)
+                self._close(step.message)
             case Scale():
                 self._scale(step)
             case Apply():
@@ -130,6 +130,11 @@ class Conductor:
                 self._say(Phase.DEGRADED, f"release {step.release} is rejected: no environment takes it from here")
 
     # The ledger
+
+    def _close(self, why: str) -> None:
+        if self.book.last:
+            self._say(Phase.DEGRADED, f"release {self.book.last.release.id} ends: {why}")
+        self.book.finish(Phase.DEGRADED, why)
 
     def _finish(self, step: Finish) -> None:
         healthy = step.outcome is Phase.HEALTHY

@@ -171,7 +171,9 @@ def _why_pod(client: Client, namespace: str, pod: Manifest) -> Reason | None:
             said = f", {ended['message']}" if ended.get("message") else ""
             return Reason(f"exits with {ended['exitCode']} ({ended.get('reason')}){said}", "" if said else log)
         if waiting and waiting.get("reason") != "ContainerCreating":
-            return Reason(f"{waiting.get('reason')}: {waiting.get('message', '')}")
+            text = f"{waiting.get('reason')}: {waiting.get('message', '')}"
+            login = " (is slipway:environment.imagePullSecret the registry's login?)" if "401" in text else ""
+            return Reason(text + login)
         if not status.get("ready") and state.get("running"):
             return Reason("runs, but its readiness probe fails: see `probe` of the workload")
     return None

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from itertools import groupby
+from textwrap import shorten
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -17,6 +18,8 @@ from slipway.view import ReleaseView, TrackView, WorkloadView
 
 STYLES = {"Healthy": "bold green", "Progressing": "bold cyan", "Paused": "bold yellow", "Degraded": "bold red"}
 INDENT = 2
+REASON = 160
+"""Characters of a reason in the table; `--json` and the report have all of it."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
@@ -139,7 +142,7 @@ def _history(history: Sequence[ReleaseView]) -> Table:
             _text(release.commit[:8]) or digest(_text(release.image)),
             Text(release.outcome, STYLES.get(release.outcome, "")),
             lasting(release.seconds),
-            Text(_text(release.message)),
+            Text(shorten(_text(release.message), REASON, placeholder=" …")),
         )
     return table
 

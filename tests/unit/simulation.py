@@ -689,5 +689,7 @@ class Watch:
             self._broken("a release serves whose check failed, though another was there")
         if self.flips and result.how == "done":
             name = NAME + self.plan.live.suffix
-            if now["started"].get(name) != self.began["started"].get(name):
+            had, has = self.seen.tracks.get(self.plan.live), self.cluster.objects.get(("Deployment", name))
+            grown = max(0, has["spec"]["replicas"] - had.wanted) if has and had else 0  # an autoscaler, at the end
+            if now["started"].get(name, 0) > self.began["started"].get(name, 0) + grown:
                 self._broken("a rollback to a warm track restarted its pods")
