@@ -73,9 +73,9 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     metadata = {**args.prepared.subject.metadata(), "name": called}
     wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=args.prepared.by)
     content = dict(held.content or {})
-    fields = {"data": content.pop("data", {})} | content
+    fields = {"data": content.pop("data", {})} | ({"type": "Opaque"} if kind == "Secret" else {}) | content
     child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
-    unknown = {"data": held.content is None, "metadata": not held.readable}
+    unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
     hooks = remade(child, args.client, kind, {**wanted, **fields}, held.live)
     opts = pulumi.ResourceOptions(
         parent=parent,

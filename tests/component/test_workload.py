@@ -682,8 +682,8 @@ def test_no_value_stands_anywhere_else(cluster, strategy):
 @pytest.mark.parametrize(
     ("held", "ignored"),
     [
-        (Held(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data"}),
-        (Held(None, None, readable=False), {"data", "metadata"}),
+        (Held(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data", "type"}),
+        (Held(None, None, readable=False), {"data", "metadata", "type"}),
         (Held({"data": DATA}, None, readable=False), {"metadata"}),
     ],
 )
