@@ -16,7 +16,7 @@ from release.kinds import Kinds, Unreadable
 from release.manifests import Subject
 from release.model import Manifest, Observed, Record, Release, TrackName
 from release.observe import Snapshot, World, held_secret, observe, refuse_foreign
-from release.plan import LEDGER, Plan, plan
+from release.plan import LEDGER, Plan, Way, plan
 from release.promotion import promote
 from release.rules import Rules
 from release.steps import Gate, Ready
@@ -153,12 +153,14 @@ def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tu
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
     """The plan; where nothing is released but the live track is scaled or mended, with a wait for that."""
     live = next((track for track in decided.tracks if track.track is decided.live), None)
-    if live is None or live.release is None or LEDGER in decided.gates:
+    gate = decided.gates.get(LEDGER, Gate(()))
+    if live is None or live.release is None or (gate.steps and decided.way is not Way.HOLD):
         return decided
     spec = (world.live("Deployment", live.track.suffix) or {}).get("spec")
     if not drift(deployments[live.track]["spec"], spec):
         return decided
-    return replace(decided, gates={**decided.gates, LEDGER: Gate((Ready(live.track, live.release),))})
+    waiting = replace(gate, steps=(Ready(live.track, live.release), *gate.steps))
+    return replace(decided, gates={**decided.gates, LEDGER: waiting})
 
 
 def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
