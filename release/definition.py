@@ -5,7 +5,6 @@ does not depend on which image it is, and a release can be told from the one bef
 """
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from errors import UserError
+from release.content import content_of, digest, secret_digest
 from release.model import CONTAINER, HELD, Manifest
 from settings.source import Source
 
@@ -186,8 +186,8 @@ def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manife
         return [filled(value, image) for value in node]
     if not isinstance(node, str) or not any(mark in node for mark in (ARTICLES, REPOSITORY, TAG)):
         return node
-    repository, _, digest = image.partition("@")
-    short = digest.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
+    repository, _, told = image.partition("@")
+    short = told.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
     whole = re.sub(re.escape(IMAGE) + r"(@sha256:[0-9a-f]{64})?", image, node).replace(ARTICLES, image)
     return whole.replace(REPOSITORY, repository).replace(TAG, short)
 
@@ -203,17 +203,10 @@ def readable(manifest: Manifest) -> Manifest:
 
 def of_content(manifest: Manifest) -> dict[str, Any]:
     """A ConfigMap or Secret under a name that ends with a hash of what is in it; it never changes."""
-    content = {key: manifest.get(key) for key in ("data", "binaryData", "stringData", "type") if manifest.get(key)}
-    text = json.dumps(content, sort_keys=True).encode()
-    # Who may read the Deployment sees the name: it must not help to guess a short secret.
-    salt = f"{manifest['metadata'].get('namespace', '')}/{manifest['metadata']['name']}".encode()
-    digest = (
-        hashlib.scrypt(text, salt=salt, n=2**14, r=8, p=1, dklen=5).hex()
-        if manifest["kind"] == "Secret"
-        else hashlib.sha256(text).hexdigest()[:10]
-    )
-    name = f"{manifest['metadata']['name'][:242]}-{digest}"
-    return {**manifest, "metadata": {**manifest["metadata"], "name": name}, "immutable": True}
+    metadata, content = manifest["metadata"], content_of(manifest)
+    owner = f"{metadata.get('namespace', '')}/{metadata['name']}"
+    ending = secret_digest(content, owner) if manifest["kind"] == "Secret" else digest(content)
+    return {**manifest, "metadata": {**metadata, "name": f"{metadata['name'][:242]}-{ending}"}, "immutable": True}
 
 
 def _renamed(node: object, copies: Mapping[tuple[str, str], str], used: set[str]) -> None:

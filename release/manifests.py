@@ -112,10 +112,21 @@ def ownership(environment: str) -> dict[str, str]:
     return {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/environment": environment}
 
 
+def configured(subject: Subject, image: str, secret: str | None) -> tuple[Manifest, Mapping[str, Manifest]]:
+    """The pod template, and the copies of a source's configuration that it refers to."""
+    if subject.source is None:
+        return _own_template(subject, image, secret), {}
+    template, copies = subject.source.pod_template(image, secret)
+    return _adopted_template(subject, template), copies
+
+
 def pod_template(subject: Subject, image: str, secret: str | None) -> Manifest:
     """The pod template: what a release is the hash of. `secret` names the Secret that holds `secretEnv`."""
-    if subject.source:
-        return _adopted_template(subject, subject.source.pod_template(image, secret)[0])
+    return configured(subject, image, secret)[0]
+
+
+def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:
+    """What the settings say of the pods."""
     w = subject.workload
     writable = [(f"writable-{i}", path) for i, path in enumerate(w.writable_paths)]
     container: dict[str, Any] = {

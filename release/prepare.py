@@ -10,6 +10,7 @@ from lightkube import Client
 
 from errors import UserError
 from release import checks, image, ledger, manifests, secret_env
+from release.content import content_of
 from release.definition import Rendered, filled, readable
 from release.drift import drift
 from release.kinds import Kinds, Unreadable
@@ -33,10 +34,6 @@ class Held:
     live: Manifest | None = field(repr=False)
     readable: bool = True
     """Whether this identity may read it; where not, `live` is None though there may be one."""
-
-
-CONTENT = ("data", "binaryData", "type")
-"""Fields of a ConfigMap or Secret that make its content."""
 
 
 @dataclass(frozen=True)
@@ -104,13 +101,13 @@ def prepare(
     wanted = _wanted_image(
         subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
     )
-    desired = Release.of(manifests.pod_template(subject, wanted, secret.name if secret else None))
-    known: dict[tuple[str, str], Manifest | None] = {}
+    template, copies = manifests.configured(subject, wanted, secret.name if secret else None)
+    desired = Release.of(template)
+    known: dict[tuple[str, str], Manifest | None] = {
+        (it["kind"], it["metadata"]["name"]): content_of(it) for it in copies.values()
+    }
     if secret:
         known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
-    if subject.source:
-        copies = subject.source.pod_template(wanted, None)[1].values()
-        known |= {(it["kind"], it["metadata"]["name"]): _content(it) for it in copies}
     decided = plan(subject.name, world.observed, desired, run.action, rules)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
@@ -258,7 +255,7 @@ def _held(  # noqa: PLR0917
             live, readable = held_secret(client, subject.namespace, name)
         elif found is not None:
             live = found[kind].get(name)
-        content = known.get((kind, name)) or (_content(live) if live else None)
+        content = known.get((kind, name)) or (content_of(live) if live else None)
         if content is not None or not readable or preview:
             held[kind, name] = Held(content, live, readable)
         elif (kind, name) in target.held:
@@ -267,10 +264,6 @@ def _held(  # noqa: PLR0917
                 "gone from the cluster: deploy an image with SLIPWAY_IMAGE instead"
             )
     return held
-
-
-def _content(manifest: Manifest) -> Manifest:
-    return {key: manifest[key] for key in CONTENT if manifest.get(key)}
 
 
 OBSERVED = "slipway.dev/observed"

@@ -1,13 +1,12 @@
 """A workload's secret environment: an immutable Secret per content, so that a release keeps the values it ran with."""
 
 import base64
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
+from release.content import secret_digest
 from release.manifests import Subject
 from settings import FromEnv
 
@@ -37,13 +36,7 @@ def values(
 
 
 def content(subject: Subject, values: Mapping[str, str]) -> Content:
-    """The Secret for these values; the same values give the same name.
-
-    The name is seen by whoever may read the Deployment, so it must not help to guess a short value: a slow, salted
-    hash (scrypt), cut to 40 bits.
-    """
-    text = json.dumps(values, sort_keys=True).encode()
-    salt = f"{subject.namespace}/{subject.name}".encode()
-    digest = hashlib.scrypt(text, salt=salt, n=2**14, r=8, p=1, dklen=5).hex()
+    """The Secret for these values; the same values give the same name."""
+    digest = secret_digest(values, f"{subject.namespace}/{subject.name}")
     data = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
     return Content(f"{subject.name}-env-{digest}", data)
