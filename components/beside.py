@@ -53,9 +53,7 @@ def _object(
     left = [] if one.readable else ["data", "metadata"]
     again = [] if one.live is not None else [hook(f"{name}-made-again", _make(client, subject.namespace, wanted))]
     hooks = pulumi.ResourceOptions(ignore_changes=left, hooks=pulumi.ResourceHookBinding(before_update=[*again]))
-    hidden = ("data",) if kind == "Secret" else ()
-    sealed = {key: pulumi.Output.secret(value) if key in hidden else value for key, value in wanted.items()}
-    return KubernetesObject(kind, name, sealed, pulumi.ResourceOptions.merge(opts, hooks), secret=hidden)
+    return KubernetesObject(kind, name, wanted, pulumi.ResourceOptions.merge(opts, hooks))
 
 
 def _make(client: Client, namespace: str, manifest: dict[str, Any]) -> Callable[[Interrupt], None]:

@@ -26,14 +26,14 @@ API_VERSIONS = {
 class KubernetesObject(pulumi.CustomResource):
     """One object; a kind that is not in `API_VERSIONS` says its `apiVersion` itself.
 
-    `secret` names the fields that the state must encrypt.
+    The `data` of a Secret is encrypted in the state, whoever declares it.
     """
 
-    def __init__(
-        self, kind: str, name: str, manifest: Manifest, opts: pulumi.ResourceOptions, secret: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, kind: str, name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> None:
         version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
         props: dict[str, Any] = {**manifest, "apiVersion": version, "kind": kind}
-        hidden = pulumi.ResourceOptions(additional_secret_outputs=[*secret])
-        super().__init__(f"kubernetes:{group}:{kind}", name, props, pulumi.ResourceOptions.merge(opts, hidden))
+        if kind == "Secret" and "data" in props:
+            props["data"] = pulumi.Output.secret(props["data"])
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"]))
+        super().__init__(f"kubernetes:{group}:{kind}", name, props, opts)

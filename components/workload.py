@@ -76,12 +76,11 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     fields = {"data": content.pop("data", {})} | ({"type": "Opaque"} if kind == "Secret" else {}) | content
     child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
     unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
-    hooks = remade(child, args.client, kind, {**wanted, **fields}, held.live)
+    whole = {**wanted, **fields}
+    hooks = remade(child, args.client, kind, whole, held.live)
     opts = pulumi.ResourceOptions(
         parent=parent,
         ignore_changes=[path for path, left in unknown.items() if left],
         hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
     )
-    hidden = ("data",) if kind == "Secret" else ()
-    sealed = {key: pulumi.Output.secret(it) if key in hidden else it for key, it in fields.items()}
-    return KubernetesObject(kind, child, {**wanted, **sealed}, opts, secret=hidden)
+    return KubernetesObject(kind, child, whole, opts)
