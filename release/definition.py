@@ -22,7 +22,6 @@ REPOSITORY, TAG = "slipway.invalid/image", "0.0.0-slipway"
 IMAGE = f"{REPOSITORY}:{TAG}"
 """What a chart is given as its image's repository and tag: no registry has it, and the tag is a version and a label."""
 
-HELM_HOOK = "helm.sh/hook"
 CLUSTER_WIDE_REFUSED = ("Namespace",)
 OBJECT_LIMIT = 1 << 20
 """Bytes that Kubernetes takes of a ConfigMap or a Secret (its validation's MaxSecretSize)."""
@@ -58,6 +57,12 @@ class Rendered:
         """How it is called in a message."""
         return f"{self.kind} {self.name} ({self.place})"
 
+    @property
+    def hook(self) -> str | None:
+        """What Helm would run it for; None where it is no hook."""
+        found = (self.manifest.get("metadata", {}).get("annotations") or {}).get("helm.sh/hook")
+        return None if found is None else str(found)
+
 
 @dataclass(frozen=True)
 class Definition:
@@ -85,8 +90,7 @@ class Definition:
     @property
     def port(self) -> int | str:
         """The first port of the Service, as the pods have it: its number, which alone the API server's proxy takes."""
-        first = self.service["spec"]["ports"][0]
-        target: int | str = first.get("targetPort", first["port"])
+        target = _target(self.service)
         containers = self.deployment["spec"]["template"]["spec"]["containers"]
         named: dict[object, int] = {
             port.get("name"): port["containerPort"] for it in containers for port in it.get("ports") or ()
@@ -234,29 +238,20 @@ def _rename(node: dict[str, Any], field: str, kind: str, copies: Mapping[tuple[s
         used.add(f"{kind}/{copy}")
 
 
-def _without_hooks(prefix: str, source: Source, rendered: Iterable[Rendered]) -> list[Rendered]:
-    kept: list[Rendered] = []
-    hooks: list[Rendered] = []
-    for one in rendered:
-        hook = (one.manifest.get("metadata", {}).get("annotations") or {}).get(HELM_HOOK)
-        (kept if hook is None else hooks).append(one)
-    real = [one for one in hooks if not _is_test(one)]
+def _without_hooks(prefix: str, source: Source, rendered: Sequence[Rendered]) -> list[Rendered]:
+    real = [one for one in rendered if one.hook is not None and not one.hook.startswith("test")]
     if real and source.helm and source.helm.hooks == "refuse":
         raise SourceError(
             f"{prefix}Helm hooks are not run here, and the chart has some: "
             + "; ".join(one.title for one in real)
             + ": turn them off by values, or leave them out with helm.hooks: skip"
         )
-    return kept
+    return [one for one in rendered if one.hook is None]
 
 
 def left_out(rendered: Iterable[Rendered]) -> list[str]:
     """The Helm hooks among the objects, by name: what a definition leaves out, so that it can be told."""
-    return [one.title for one in rendered if HELM_HOOK in (one.manifest.get("metadata", {}).get("annotations") or {})]
-
-
-def _is_test(one: Rendered) -> bool:
-    return str(one.manifest["metadata"]["annotations"][HELM_HOOK]).startswith("test")
+    return [one.title for one in rendered if one.hook is not None]
 
 
 def _check(prefix: str, one: Rendered, namespace: str) -> None:
@@ -354,16 +349,13 @@ def _service(
 
 def _container(prefix: str, workload: str, named: str | None, deployment: Rendered, service: Rendered) -> str:
     containers = {str(it["name"]): it for it in deployment.manifest["spec"]["template"]["spec"]["containers"]}
-    marked = [
-        name for name, it in containers.items() if any(m in str(it.get("image", "")) for m in (ARTICLES, REPOSITORY))
-    ]
+    marked = [name for name, it in containers.items() if _marked(it)]
     if named is not None and named not in containers:
         raise SourceError(f"{prefix}container {named} is not in {deployment.title}; there are: {', '.join(containers)}")
     if named:
         return named
     if marked:  # of several, the one that users reach: sidecars and helpers may be of the same image
-        first = service.manifest["spec"]["ports"][0]
-        target = first.get("targetPort", first["port"])
+        target = _target(service.manifest)
         serving = [name for name in marked if any(
             target in (it.get("name"), it["containerPort"]) for it in containers[name].get("ports") or ()
         )]  # fmt: skip
@@ -385,8 +377,7 @@ def _with_defaults(
     main = next(it for it in spec["template"]["spec"]["containers"] if it["name"] == container)
     if not _marked(main):
         main["image"] = ARTICLES
-    port = service["spec"]["ports"][0]
-    target = port.get("targetPort", port["port"])
+    target = _target(service)
     if "readinessProbe" not in main:
         main["readinessProbe"] = {"tcpSocket": {"port": target}, "periodSeconds": 2}
         added.append(f"readinessProbe: a TCP connection to port {target}, so that no request meets a pod that starts")
@@ -396,6 +387,13 @@ def _with_defaults(
     if "strategy" not in spec:
         added.append("strategy: maxUnavailable 0, so that capacity never drops")
     return whole, tuple(added)
+
+
+def _target(service: Manifest) -> int | str:
+    """Where the Service's first port sends to, by number or name."""
+    first = service["spec"]["ports"][0]
+    target: int | str = first.get("targetPort", first["port"])
+    return target
 
 
 def _marked(container: Manifest) -> bool:
