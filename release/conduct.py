@@ -90,9 +90,10 @@ class Conductor:
         if gate.release:
             try:
                 self._note("taken back")
-                if isinstance(failure, CheckFailed):
-                    self.book.reject(failure.recorded.partition(": ")[2] or failure.recorded)
-                self.book.finish(Phase.DEGRADED, failure.recorded)
+                why = failure.recorded.partition(": ")[2] or failure.recorded
+                self.book.finish(
+                    Phase.DEGRADED, failure.recorded, rejected=why if isinstance(failure, CheckFailed) else ""
+                )
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
 

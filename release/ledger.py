@@ -179,24 +179,28 @@ class Book:
 
     def finish(
         self, outcome: Phase, message: str = "", *, step: int | None = None, track: TrackName | None = None,
-        window: int | None = 0,
+        window: int | None = 0, rejected: str = "",
     ) -> None:  # fmt: skip
-        """The release comes to an outcome. `window`: seconds that the track before it stays warm; None: for ever."""
+        """The release comes to an outcome. `window`: seconds that the track before it stays warm; None: for ever.
+
+        `rejected`: why no environment is to take its image from here.
+        """
         kept_until = "forever" if window is None else ""
         if window:
             kept_until = (self._now() + timedelta(seconds=window)).isoformat(timespec="seconds")
         self._end(outcome, message)
         if self.last:
             self._change(
-                step=self.last.step if step is None else step, track=track or self.last.track, kept_until=kept_until
+                step=self.last.step if step is None else step,
+                track=track or self.last.track,
+                kept_until=kept_until,
+                rejected=rejected or self.last.rejected,
             )
         self.save()
 
-    def reject(self, why: str, release: str | None = None) -> None:
-        """The image of the newest record (of this release) must not be promoted."""
-        index = next(
-            (i for i in reversed(range(len(self.records))) if release in (None, self.records[i].release.id)), None
-        )
+    def reject(self, why: str, release: str) -> None:
+        """The image of the newest record of this release must not be promoted."""
+        index = next((i for i in reversed(range(len(self.records))) if release == self.records[i].release.id), None)
         if index is not None:
             record = replace(self.records[index], rejected=why)
             self.records = (*self.records[:index], record, *self.records[index + 1 :])
