@@ -23,9 +23,9 @@ OPTIONAL = {
 """What only some workloads have, and what makes it."""
 
 
-def kinds_brought(client: Client, subjects: Iterable[Subject]) -> list[str]:
+def kinds_brought(kinds: Kinds, subjects: Iterable[Subject]) -> list[str]:
     """The kinds that sources bring, as kubectl names them; a custom one that isn't there yet is left out."""
-    kinds, found = Kinds(client), set()
+    found: set[str] = set()
     for subject in subjects:
         for other in subject.source.others if subject.source else ():
             kind = kinds.find(other.manifest)
@@ -77,7 +77,8 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
             f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
             "first, or set promoteFrom.namespace"
         )
-    found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
+    with cluster.telling(client):  # of the other cluster, where it is another
+        found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
 
     def of(workload: str) -> Sequence[Record]:
         live = found.get(ledger.name(workload))

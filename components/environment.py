@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 import pulumi
-from lightkube import Client
 
 from components.before import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
 from components.provider import kubernetes_provider
@@ -14,6 +13,7 @@ from components.workload import Workload, WorkloadArgs
 from errors import UserError
 from preflight import cluster
 from release.aim import NothingToDo
+from release.kinds import Kinds
 from release.manifests import Subject
 from release.observe import Snapshot, snapshot
 from release.prepare import Prepared, prepare
@@ -47,8 +47,9 @@ class Environment(pulumi.ComponentResource):
         }
         apart(subjects.values())
         client = cluster.connect()
+        kinds = Kinds(client)
         with cluster.telling(client):
-            brought = kinds_brought(client, subjects.values())
+            brought = kinds_brought(kinds, subjects.values())
         exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview, brought=brought))
         if not exists and not preview:
             raise cluster.PreflightError(
@@ -59,7 +60,7 @@ class Environment(pulumi.ComponentResource):
         with cluster.telling(client):
             found = snapshot(client, namespace) if exists else None
             offered = ledgers_before(client, args.settings)
-            prepared = _prepared(client, subjects, args.run, found, offered, preview=preview)
+            prepared = _prepared(kinds, subjects, args.run, found, offered, preview=preview)
             for warning in policed(client, args.settings, prepared.values(), exists=exists):
                 pulumi.log.warn(warning, self)
         below = pulumi.ResourceOptions(parent=self, provider=provider)
@@ -72,7 +73,7 @@ class Environment(pulumi.ComponentResource):
 
 
 def _prepared(
-    client: Client,
+    kinds: Kinds,
     subjects: Mapping[str, Subject],
     run: Run,
     found: Snapshot | None,
@@ -87,7 +88,7 @@ def _prepared(
     def one(key: str, run: Run) -> Prepared:
         before = None if offered is None else offered(key)
         return prepare(
-            client,
+            kinds.client,
             subjects[key],
             run,
             found,
@@ -95,6 +96,7 @@ def _prepared(
             warn=pulumi.log.warn,
             offered=before,
             tell=pulumi.log.info,
+            kinds=kinds,
         )
 
     held = replace(run, action=Action.SETTLE)

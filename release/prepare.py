@@ -80,13 +80,14 @@ def prepare(
     environment: Mapping[str, str] = os.environ,
     offered: Sequence[Record] | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    kinds: Kinds | None = None,
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
     `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
     that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
     variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
-    checks and registry login.
+    checks and registry login. `kinds`: what the cluster serves, to be asked once for all workloads.
     """
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
@@ -121,11 +122,11 @@ def prepare(
         deployments=deployments,
         held=_held(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        beside=_beside(client, subject, decided.release.image, exists=found is not None),
+        beside=_beside(kinds or Kinds(client), subject, decided.release.image, exists=found is not None),
     )
 
 
-def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
+def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
     if subject.source is None:
         return ()
     wanted = [
@@ -135,7 +136,7 @@ def _beside(client: Client, subject: Subject, image: str, *, exists: bool) -> tu
     ]
     live: list[Manifest | Unreadable | None] = [None] * len(wanted)
     if exists:
-        live = Kinds(client).live(subject.namespace, wanted)
+        live = kinds.live(subject.namespace, wanted)
     beside = []
     for one, found in zip(wanted, live, strict=True):
         if isinstance(found, Unreadable):
