@@ -2,10 +2,16 @@
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pulumi
 
 from release.interrupt import Interrupt
+
+_THREADS = ThreadPoolExecutor(1000, thread_name_prefix="slipway-hook")
+"""Their own. In asyncio's, each registered resource holds a thread until the engine has written it: with many
+workloads those take them all, and wait for hooks that wait for a thread. Few begin: the engine's `--parallel` bounds
+them."""
 
 
 def hook(name: str, work: Callable[[Interrupt], object]) -> pulumi.ResourceHook:
@@ -28,7 +34,7 @@ def hook(name: str, work: Callable[[Interrupt], object]) -> pulumi.ResourceHook:
     async def run(_: pulumi.ResourceHookArgs) -> None:
         interrupt = Interrupt()
         try:
-            await asyncio.to_thread(told, interrupt)
+            await asyncio.get_running_loop().run_in_executor(_THREADS, told, interrupt)
         except asyncio.CancelledError:
             interrupt.set()
             raise

@@ -192,13 +192,13 @@ def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.Res
 
     Server-side apply drops a field that its only owner no longer declares, and a Deployment without `replicas` has one
     pod: with a second owner the number stays until the autoscaler sets its own. One that scales another track than the
-    one that serves from now on has not done so.
+    one that serves from now on has not done so. A canary's number is never declared: its steps set it.
     """
     subject, world = args.prepared.subject, args.prepared.world
     live, scaler = world.live("Deployment", track.suffix), world.live("HorizontalPodAutoscaler")
     scaled = scaler["spec"]["scaleTargetRef"]["name"] if scaler else None
     held = scaler is None or (track is args.prepared.plan.live and scaled != subject.name + track.suffix)
-    if not subject.workload.autoscaler or live is None or not held:
+    if not subject.workload.autoscaler or live is None or not held or track is TrackName.CANARY:
         return []
     own = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": live["spec"].get("replicas", 1)}}
 

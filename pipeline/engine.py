@@ -122,6 +122,7 @@ def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, st
     provider; and a destroy, which goes by the state, would look for the file of a job that is long over (measured).
     """
     given = dict(os.environ if environ is None else environ)
+    _no_log(given)
     if not given.get("KUBECONFIG"):
         return given
     target, link = Path(given["KUBECONFIG"]).resolve(), directory / KUBECONFIG_LINK
@@ -130,6 +131,18 @@ def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, st
         draft.symlink_to(target)
         draft.rename(link)
     return given | {"KUBECONFIG": KUBECONFIG_LINK}
+
+
+def _no_log(environ: Mapping[str, str]) -> None:
+    """Keeps the engine from writing every property that it sees to a log of its own in `~/.pulumi/logs`.
+
+    A job has no use for it, it should not lie on a runner's disk, and it costs a half of the engine's time with thirty
+    workloads (measured, 3.259). No option turns it off; where it can't make the directory, it does without.
+    """
+    home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".pulumi")
+    if not (home / "logs").exists():
+        home.mkdir(parents=True, exist_ok=True)
+        (home / "logs").touch()
 
 
 @contextmanager

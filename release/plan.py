@@ -203,7 +203,10 @@ class _Case:
         flying = self.flying if self.resumes or self.aim.holds else None
         live = self.home or self.target
         phase = flying.outcome if flying else Phase.HEALTHY
-        tracks = [self._track(live)] if live in self.seen.tracks else []
+        tracks: list[TrackPlan] = []
+        if live in self.seen.tracks:  # one with a release that is still to prove itself is left to the run that goes on
+            unproven = flying is not None and self.seen.tracks[live].release == flying.release.id
+            tracks.append(self._as_it_is(live) if unproven else self._track(live))
         beside = tuple(track for track in TrackName if track is not live)
         under_way = None
         if flying:

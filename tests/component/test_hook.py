@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -66,3 +67,18 @@ def test_where_the_engine_ends_first_the_work_is_told(record):
 
     asyncio.run(cancelled())
     assert ended.wait(5)
+
+
+def test_resources_that_hold_every_thread_of_the_loop_do_not_hold_a_hook(record):
+    """With fifty workloads each registered resource waited in one of asyncio's threads, and the hooks for one of them."""
+    made, done = [], threading.Event()
+    record(lambda: made.append(hook("gate", lambda _: done.set())))
+
+    async def crowded():
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+        resource = loop.run_in_executor(None, done.wait, 5)
+        await made[0].callback(None)
+        assert await resource
+
+    asyncio.run(crowded())

@@ -534,7 +534,7 @@ class Simulation:
         live, scaler = world.live("Deployment", track.suffix), world.live("HorizontalPodAutoscaler")
         scaled = scaler["spec"]["scaleTargetRef"]["name"] if scaler else None
         held = scaler is None or (track is made.live and scaled != NAME + track.suffix)
-        if self.settings.autoscaler and live and held:
+        if self.settings.autoscaler and live and held and track is not CANARY:
             self.cluster.hold(NAME + track.suffix, live["spec"]["replicas"])
 
     def _measure(self, run: Run, result: Result, watch: "Watch") -> Callable[..., tuple[Verdict, ...]]:
