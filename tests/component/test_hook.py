@@ -70,7 +70,7 @@ def test_where_the_engine_ends_first_the_work_is_told(record):
 
 
 def test_resources_that_hold_every_thread_of_the_loop_do_not_hold_a_hook(record):
-    """With fifty workloads each registered resource waited in one of asyncio's threads, and the hooks for one of them."""
+    """With fifty workloads each registered resource waited in one of asyncio's threads, and hooks for one of them."""
     made, done = [], threading.Event()
     record(lambda: made.append(hook("gate", lambda _: done.set())))
 
