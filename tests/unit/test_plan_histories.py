@@ -149,11 +149,17 @@ def lived(history: list[Any], first: int = 0) -> Simulation:
 
 
 def settled(world: Simulation, result: Any, action: Action = Action.DEPLOY) -> None:
-    """After a run that came to its end the next one finds nothing to do."""
+    """After a run that came to its end the next one finds nothing to do.
+
+    One that holds what a killed run left in motion has seen it in motion: the next one sees where it came to rest.
+    """
     assert result.plan
     version = result.plan.release.image.removeprefix("v")
     world.cluster.turn()
     again = Run(version, Action.SETTLE if action in (Action.SETTLE, Action.REJECT) else Action.DEPLOY)
+    if result.plan.phase is Phase.PROGRESSING:
+        assert world.up(again).how == "done"
+        world.cluster.turn()
     made, differing = world.differing(again)
     if made.gates or differing:
         raise Broken("\n".join([f"not settled: {made.why} {dict(made.gates)} {differing}", *world.trace]))
