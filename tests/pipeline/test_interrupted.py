@@ -15,7 +15,7 @@ from tests.pipeline.harness import Delivery, Outcome, Running
 POINTS = {
     "before the engine": "pipeline up --stack staging",
     "at its start": "Updating (staging)",
-    "at its first operation": "staging-kubernetes",
+    "while it plans": "myapp: Progressing: release",
     "at the Deployment": "myapp-stable updating",
     "while it waits for the pods": "myapp-ledger updating",
 }

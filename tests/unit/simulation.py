@@ -588,6 +588,8 @@ class Watch:
             self.whole = home.wanted if home and home.wanted else self.rules.least
         self.least = min(self.whole, home.wanted) if home else self.whole
         """Pods that serve at least all the time, if they served before."""
+        if seen.in_flight and seen.committed and (old := seen.carrier(seen.committed.release.id)):
+            self.least = min(self.least, seen.tracks[old].wanted)  # what a failure falls back to is as it was
         self.began = self._look()
         self.last = self.began
         target = next((t for t in TrackName if made.live is t), None)
