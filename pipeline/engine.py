@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
 from errors import UserError
 
@@ -49,7 +50,7 @@ def run(
     *,
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
-    tell: Callable[[str], None] = lambda line: print(line, end="", flush=True),
+    tell: Callable[[str], None] = lambda line: say(line, sys.stdout, end=""),
 ) -> Ended:
     """`pulumi …`, its lines told as they come.
 
@@ -108,6 +109,21 @@ def read(arguments: Sequence[str], *, directory: Path | None = None, environ: Ma
     return done.stdout
 
 
+def say(text: str, out: TextIO | None = None, *, end: str = "\n") -> None:
+    """Prints to the job's log (`out`; default stderr).
+
+    A job's shell dies of the signal that asks the job to end, and the runner may stop listening then. The engine must
+    be heard out still: if its output had nowhere to go, it would die of that, and leave its lock.
+    """
+    try:
+        print(text, file=out or sys.stderr, end=end, flush=True)
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
+
+
 def reason(output: str) -> str:
     """The errors out of what `pulumi` said, each once; the last line where it names none."""
     errors = re.findall(r"^\s*error: (.+)$", output, re.MULTILINE)
@@ -122,7 +138,8 @@ def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, st
     provider; and a destroy, which goes by the state, would look for the file of a job that is long over (measured).
     """
     given = dict(os.environ if environ is None else environ)
-    _no_log(given)
+    if given.get("CI"):
+        _no_log(given)
     if not given.get("KUBECONFIG"):
         return given
     target, link = Path(given["KUBECONFIG"]).resolve(), directory / KUBECONFIG_LINK
@@ -152,13 +169,11 @@ def _forwarding(process: "subprocess.Popen[str]") -> Iterator[list[int]]:
 
     def forward(number: int, _: FrameType | None) -> None:
         if number == signal.SIGALRM:
-            print(
-                f"the operation in flight takes more than {GRACE:g} s: told again to end", file=sys.stderr, flush=True
-            )
+            say(f"the operation in flight takes more than {GRACE:g} s: told again to end")
         else:
             came.append(number)
             name = signal.Signals(number).name
-            print(f"{name}: telling pulumi to stop after the operation in flight", file=sys.stderr, flush=True)
+            say(f"{name}: telling pulumi to stop after the operation in flight")
             signal.setitimer(signal.ITIMER_REAL, GRACE)
         if process.poll() is None:
             process.send_signal(signal.SIGINT)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +33,7 @@ def stop(project: Path, branch: str, locking: Locking) -> int:
     with _directory(project, branch) as directory:
         stack = names.stack(branch)
         if stack not in stacks(directory):
-            _say(f"stack {stack} of branch {branch} is not there: nothing to stop")
+            engine.say(f"stack {stack} of branch {branch} is not there: nothing to stop")
             return 0
         return _destroy(stack, directory, locking)
 
@@ -56,13 +55,13 @@ def sweep(project: Path, gitlab: Project, locking: Locking) -> int:
             try:
                 status = _destroy(stack, directory, locking)
             except UserError as error:
-                _say(f"{stack}: not swept: {error}")
+                engine.say(f"{stack}: not swept: {error}")
                 status = 1
             failed += [stack] if status else []
     for name in gitlab.stop_reviews_but({names.environment(branch, number) for branch, number in work}):
-        _say(f"environment {name}: stopped")
+        engine.say(f"environment {name}: stopped")
     if failed:
-        _say(f"not swept: {', '.join(failed)}; the next sweep tries again")
+        engine.say(f"not swept: {', '.join(failed)}; the next sweep tries again")
     return 1 if failed else 0
 
 
@@ -76,7 +75,7 @@ def _destroy(stack: str, directory: Path, locking: Locking) -> int:
     ended = update("destroy", stack, locking, directory=directory)
     if ended.exit_status == 0:
         engine.read(["stack", "rm", "--yes", "--preserve-config", stack], directory=directory)
-        _say(f"stack {stack}: destroyed and removed")
+        engine.say(f"stack {stack}: destroyed and removed")
     return ended.exit_status
 
 
@@ -85,7 +84,3 @@ def _directory(project: Path, branch: str) -> Iterator[Path]:
     text = stack_files.for_review(stack_files.load(project, SETTINGS), branch, os.environ)
     with stack_files.workspace(project, names.stack(branch), text) as directory:
         yield directory
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

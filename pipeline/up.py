@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -96,11 +95,11 @@ def past_locks(
         told = "; ".join(lock.told(now) for lock in found)
         if all(locking.dead(lock, now) for lock in found):
             why = "jobs of this environment run one at a time" if locking.serialised else "no job runs for so long"
-            _say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
+            engine.say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
             lift()
         elif clock() < deadline:
             if not waiting:
-                _say(f"stack {stack} is locked by {told}: waiting {locking.wait:g} s at most")
+                engine.say(f"stack {stack} is locked by {told}: waiting {locking.wait:g} s at most")
             waiting = True
             sleep(POLL)
         else:
@@ -125,7 +124,7 @@ def forget_pending(stack: str, directory: Path | None = None, environ: Mapping[s
         file.touch(mode=0o600)
         file.write_text(json.dumps(healed))
         engine.read(["stack", "import", "--stack", stack, "--file", str(file)], directory=directory, environ=environ)
-    _say(f"stack {stack}: what a killed run had left pending is in place now")
+    engine.say(f"stack {stack}: what a killed run had left pending is in place now")
 
 
 def without_healed(state: Mapping[str, object]) -> dict[str, object] | None:
@@ -150,7 +149,3 @@ def kubeconfig_is_set() -> None:
         raise UserError(
             "KUBECONFIG is not set: the job needs `!reference [.kube_setup, before_script]` (templates/kube-setup.yml)"
         )
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

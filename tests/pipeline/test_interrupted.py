@@ -109,7 +109,7 @@ def test_a_job_that_is_cancelled_stops_by_itself_and_gives_its_lock_back(
         gone(pid, 40)
     run.wait()  # this runner takes a shell that a signal has ended for a success
     assert "SIGTERM: telling pulumi to stop after the operation in flight" in run.said
-    assert locks(delivery) == []
+    assert locks(delivery) == [], run.said
     assert records(delivery)[-1].outcome is Phase.PROGRESSING, "it was cut off"
     after = start(delivery, outcome).wait().expect()
     assert "locked" not in after.output

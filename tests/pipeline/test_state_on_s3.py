@@ -20,7 +20,7 @@ from lightkube import Client
 
 from demo.workspace import CHECKOUT, PROGRAM
 from sandbox import tools
-from tests.engine.conftest import Images, images, namespace, registry, sandbox  # noqa: F401  fixtures
+from tests.engine.conftest import Images, images, namespace, pull, registry, sandbox  # noqa: F401  fixtures
 from tests.engine.conftest import admin as admin  # noqa: PLC0414
 from tests.engine.harness import SILENT, app, stack
 

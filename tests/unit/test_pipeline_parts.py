@@ -1,9 +1,11 @@
 """The pure parts of the jobs' commands: locks, previews, notes, stack files, snapshots, sweeps."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -369,3 +371,30 @@ def test_the_engine_knows_every_jobs_kubeconfig_by_one_name(tmp_path: Path) -> N
         assert environ == {"KUBECONFIG": engine.KUBECONFIG_LINK, "A": "b"}
         assert (tmp_path / engine.KUBECONFIG_LINK).read_text() == job
     assert engine._environ(tmp_path, {"A": "b"}) == {"A": "b"}
+
+
+def test_an_engine_whose_job_nobody_listens_to_any_more_still_comes_to_its_end(tmp_path: Path) -> None:
+    """A cancelled job's shell dies first; the engine died of the closed log, and its lock stayed (seen under load)."""
+    pulumi = tmp_path / "pulumi"
+    pulumi.write_text(
+        "#!/bin/sh\n"
+        "trap 'for n in 1 2 3; do sleep 0.1; echo unlocking $n || exit 9; done; touch ended; exit 1' INT\n"
+        "echo begun\nwhile :; do sleep 0.05; done\n"
+    )
+    pulumi.chmod(0o755)
+    environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
+    program = (
+        f"from pathlib import Path; from pipeline import engine; engine.run(['up'], directory=Path({str(tmp_path)!r}))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as job:
+        assert job.stdout
+        assert job.stdout.readline() == "begun\n"
+        job.stdout.close()
+        job.send_signal(signal.SIGTERM)
+        try:
+            job.wait(20)
+        finally:
+            job.kill()
+    assert (tmp_path / "ended").exists()
