@@ -92,6 +92,12 @@ class Release:
         return str(self._container["image"])
 
     @property
+    def secret_env(self) -> str | None:
+        """The Secret that the workload's container takes its environment from last: its `secretEnv`, if it has any."""
+        sources = [it["secretRef"]["name"] for it in self._container.get("envFrom", []) if "secretRef" in it]
+        return str(sources[-1]) if sources else None
+
+    @property
     def held(self) -> frozenset[tuple[str, str]]:
         """Kinds and names of what the pods take their configuration from: kept as long as the release may run."""
         template = json.loads(self.template)

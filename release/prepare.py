@@ -182,12 +182,11 @@ def _secret(
         "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
     )
     live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
-    held = Release.of(live.template).held if live else frozenset()
-    names = [name for kind, name in held if kind == "Secret"]
+    held = Release.of(live.template).secret_env if live else None
     if not preview:
         raise UserError(text)
     warn(text + "; this preview takes the values to be unchanged")
-    return secret_env.Content(next(iter(names), f"{subject.name}-env-unknown"), None)
+    return secret_env.Content(held or f"{subject.name}-env-unknown", None)
 
 
 def _wanted_image(

@@ -123,3 +123,11 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
         name for _, name in project.up(SLIPWAY_IMAGE_API=images.v2, SLIPWAY_IMAGE_WEB=images.v2).expect().operations()
     ]
     assert order.index("api-ledger") < order.index("web-stable")
+
+
+def test_a_preview_without_the_jobs_variable_takes_its_values_to_be_unchanged(sources, namespace, images):
+    """The chart's own Secret is not taken for the workload's."""
+    workload = {**web("helm", "rolling"), "secretEnv": {"APP_TOKEN": {"fromEnv": "APP_TOKEN"}}}
+    sources.configure(stack(namespace, web=workload)).up(SLIPWAY_IMAGE=images.v1, APP_TOKEN="planted").expect()
+    shown = sources.preview("--diff").expect()
+    assert set(shown.changes) == {"same"}, shown.output
