@@ -49,7 +49,7 @@ class Environment(pulumi.ComponentResource):
         client = cluster.connect()
         kinds = Kinds(client)
         with cluster.telling(client):
-            brought = kinds_brought(kinds, subjects.values())
+            brought = cluster.again(lambda: kinds_brought(kinds, subjects.values()))
         exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview, brought=brought))
         if not exists and not preview:
             raise cluster.PreflightError(
@@ -58,7 +58,7 @@ class Environment(pulumi.ComponentResource):
         if not exists:
             pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
         with cluster.telling(client):
-            found = snapshot(client, namespace) if exists else None
+            found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
             offered = ledgers_before(client, args.settings)
             prepared = _prepared(kinds, subjects, args.run, found, offered, preview=preview)
             for warning in policed(client, args.settings, prepared.values(), exists=exists):

@@ -22,6 +22,7 @@ from lightkube.models.authorization_v1 import (
 )
 from lightkube.resources.authorization_v1 import SelfSubjectAccessReview, SelfSubjectRulesReview
 from lightkube.resources.core_v1 import Namespace
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from errors import UserError
 from preflight import decoders
@@ -99,7 +100,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
 
     with telling(client):
         try:
-            missing, exists = _within(CHECK_SECONDS, ask)
+            missing, exists = _within(CHECK_SECONDS, lambda: again(ask))
         except (ConfigError, OSError) as error:  # of a credential plugin
             raise PreflightError(f"the kubeconfig's way to sign in fails: {_reason(error)}") from None
         except (KeyError, ValueError):
@@ -148,6 +149,23 @@ def telling(client: Client) -> Iterator[None]:
             f"the cluster {server} does not answer ({_reason(error)}): check the server in the kubeconfig and the "
             "network of the job"
         ) from None
+
+
+def again(ask: Callable[[], Answer]) -> Answer:
+    """The answer to something that only reads; where the connection breaks, it is asked at most twice more.
+
+    A load balancer that reloads, or an API server under load, breaks one off now and then (seen: a TLS alert in one of
+    some thousand runs); nobody should have to start a job again for that.
+    """
+    for attempt in Retrying(
+        retry=retry_if_exception_type((httpx2.NetworkError, httpx2.RemoteProtocolError)),
+        stop=stop_after_attempt(3),
+        wait=wait_fixed(0.3),
+        reraise=True,
+    ):
+        with attempt:
+            return ask()
+    raise AssertionError  # Retrying with reraise never ends here
 
 
 def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+import pytest
 from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 
@@ -12,6 +13,7 @@ from tests.engine.harness import app
 CHECKS: dict[str, Any] = {"answers": {"http": {"path": "/"}, "interval": "1s"}}
 NAMES = ("rolling", "blueGreen", "canary")
 SOAK = bool(os.environ.get("SLIPWAY_SOAK"))
+soak = pytest.mark.skipif(not SOAK, reason="what it shows is shown in a neighbouring case, too: make soak")
 
 
 def some(*names: str) -> tuple[str, ...]:

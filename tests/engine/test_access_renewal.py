@@ -9,6 +9,7 @@ import time
 import pytest
 
 from tests.engine.access_stack import AccessStack, faulty, kubernetes, refused_within
+from tests.engine.strategies import soak
 
 HOUR = 3600
 
@@ -99,6 +100,7 @@ def test_a_preview_of_a_renewal_shows_it_and_changes_nothing(stack):
     assert anchors(stack) == before
 
 
+@soak
 def test_a_shorter_expiration_replaces_a_longer_token_at_once(stack):
     configure(stack, expiration=2 * HOUR, renew_before=2 * HOUR - 1)  # due, so that there is one of two hours
     stack.up()
@@ -125,6 +127,7 @@ def test_deleting_the_secret_revokes_the_token_and_the_next_run_mints_another(st
     assert anchors(stack) > [name]
 
 
+@soak
 def test_a_renewal_that_failed_half_way_leaves_the_old_token_good_and_is_finished_by_the_next_run(stack):
     configure(stack)
     stack.up()

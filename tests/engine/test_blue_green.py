@@ -8,7 +8,7 @@ from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 
 from tests.engine.cluster_view import outcomes, pods, pool, sizes
 from tests.engine.harness import app, stack
-from tests.engine.strategies import CHECKS, under
+from tests.engine.strategies import CHECKS, soak, under
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_past_the_window_the_old_track_is_retired_and_a_rollback_fills_it_again(
     assert sizes(admin, namespace)["blue"] == 3
 
 
-@pytest.mark.parametrize(("keep", "left"), [("none", 0), ("forever", 3)])
+@pytest.mark.parametrize(("keep", "left"), [("none", 0), pytest.param("forever", 3, marks=soak)])
 def test_the_old_track_goes_at_once_or_stays(keep, left, begin, namespace, images, admin, load):
     live = begin(keep=keep, rollbackWindow="0s")
     with load("myapp") as run:
@@ -104,6 +104,7 @@ def test_a_check_that_fails_after_the_switch_switches_back(begin, namespace, ima
     assert pool(admin, namespace) == "blue"
 
 
+@soak
 def test_an_autoscaler_follows_the_live_track_and_a_new_track_takes_its_number(begin, namespace, images, admin):
     live = begin()
     scaled = app(replicas=None, checks=CHECKS, strategy="blueGreen", autoscaler={"min": 2, "max": 5})

@@ -9,7 +9,7 @@ from lightkube.resources.core_v1 import Pod
 
 from tests.engine.cluster_view import image, outcomes, pods, records, sizes
 from tests.engine.harness import stack
-from tests.engine.strategies import CHECKS, under
+from tests.engine.strategies import CHECKS, soak, under
 
 PAUSES = [{"replicas": 1}, {"weight": 60}]
 
@@ -47,6 +47,7 @@ def test_every_pause_waits_for_a_new_process_to_promote_and_stable_is_whole_unti
     assert set(live.up().expect().changes) == {"same"}
 
 
+@soak
 def test_an_abort_takes_the_canary_away_and_the_release_can_be_tried_again(begin, namespace, images, admin, load):
     live = begin(steps=PAUSES)
     stable = pods(admin, namespace, track="stable")
@@ -92,6 +93,7 @@ def test_a_check_that_fails_ends_the_pause_early(begin, namespace, images, admin
     assert sizes(admin, namespace) == {"stable": 3, "canary": 0}
 
 
+@soak
 def test_max_surge_bounds_the_pods_of_the_whole_release(begin, namespace, images, admin):
     live = begin(steps=[{"weight": 100, "pause": "1s"}], maxSurge=2)
     most, done = [0], threading.Event()

@@ -12,6 +12,7 @@ from lightkube.resources.apps_v1 import Deployment
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
+from tests.engine.strategies import soak
 from tests.engine.test_sources import EXAMPLES
 
 
@@ -56,11 +57,13 @@ def version(package: Path) -> str:
     return package.stem.rpartition("-")[2]
 
 
+@soak
 def test_a_packaged_chart(project, namespace, images, admin, package):
     (project.directory / "chart.tgz").write_bytes(package.read_bytes())
     deployed(project, namespace, images, admin, {"chart": "chart.tgz"})
 
 
+@soak
 def test_a_chart_of_a_repository(project, namespace, images, admin, package, repository):
     name = package.stem.rpartition("-")[0]
     deployed(project, namespace, images, admin, {"chart": name, "repo": repository, "version": version(package)})

@@ -26,7 +26,7 @@ def killed_after(events: int, running: Running, *, engine_only: bool) -> None:
     running.kill(engine_only=engine_only)
 
 
-@pytest.mark.parametrize("strategy", some("blueGreen", "canary"))
+@pytest.mark.parametrize("strategy", some("blueGreen"))
 @pytest.mark.timeout(2400)
 def test_killed_at_any_event_one_run_finishes_the_release_and_no_request_is_lost(
     strategy, project, namespace, images, admin, load

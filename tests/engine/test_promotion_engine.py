@@ -9,6 +9,7 @@ from lightkube.resources.core_v1 import Namespace
 
 from tests.engine.cluster_view import records
 from tests.engine.harness import Project, app, stack
+from tests.engine.strategies import soak
 
 
 @pytest.fixture
@@ -66,6 +67,7 @@ def test_production_takes_the_verified_digest_and_no_other(project, production, 
     assert set(project.up().expect().changes) == {"same"}
 
 
+@soak
 def test_after_a_rollback_by_hand_production_stays_until_it_is_told(
     project, production, namespace, images, admin, pull
 ):

@@ -12,6 +12,7 @@ from lightkube.types import PatchType
 from release.model import Phase
 from tests.engine.cluster_view import deployment, image, pods, records, release
 from tests.engine.harness import app, stack
+from tests.engine.strategies import SOAK, soak
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("case", BAD)
+@pytest.mark.parametrize("case", BAD if SOAK else ["crash", "never ready"])
 def test_a_release_that_does_not_come_up_says_why_and_the_live_one_serves_on(
     case, live, namespace, images, admin, load
 ):
@@ -97,6 +98,7 @@ def test_what_somebody_changed_by_hand_is_mended(live, namespace, images, admin)
     assert set(live.up().expect().changes) == {"same"}
 
 
+@soak
 def test_a_deployment_deleted_by_hand_is_made_again(live, namespace, images, admin):
     admin.delete(Deployment, "myapp", namespace=namespace)
     live.up().expect()
@@ -105,6 +107,7 @@ def test_a_deployment_deleted_by_hand_is_made_again(live, namespace, images, adm
     assert set(live.up().expect().changes) == {"same"}
 
 
+@soak
 def test_an_autoscaler_takes_over_and_hands_back_without_dropping_a_pod(live, namespace, images, admin):
     before = pods(admin, namespace)
     live.configure(stack(namespace, myapp=app(replicas=None, autoscaler={"min": 2, "max": 5})))

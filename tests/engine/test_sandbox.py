@@ -19,6 +19,7 @@ from sandbox import cgroups, supervision
 from sandbox.paths import CHECKOUT, Paths
 from sandbox.records import ProcessRecord, start_time
 from tests.engine.harness import within
+from tests.engine.strategies import soak
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="a sandbox needs root")
 
@@ -197,6 +198,7 @@ def test_prometheus_scrapes_a_pod_that_asks_for_it(standing: Paths) -> None:
     assert [(series["metric"]["pod"], series["metric"]["run"]) for series in found] == [("asks", "asks")]
 
 
+@soak
 def test_a_component_that_is_stuck_makes_up_start_anew(standing: Paths) -> None:
     before = pids(standing)
     os.kill(before["kube-scheduler"], signal.SIGSTOP)
@@ -298,6 +300,7 @@ def test_up_recovers_from_what_a_reboot_leaves_and_harms_no_stranger(first: Path
         stranger.kill()
 
 
+@soak
 def test_two_sandboxes_stand_side_by_side(standing: Paths) -> None:
     try:
         up(SECOND)

@@ -225,3 +225,32 @@ def test_no_kubeconfig_at_all_is_told(at_home):
         PreflightError, match=r"no usable kubeconfig \(/.*/\.kube/config: .* not found\): set KUBECONFIG"
     ):
         cluster.connect()
+
+
+@pytest.mark.parametrize(("breaks", "asked"), [(0, 1), (2, 3)])
+def test_what_only_reads_is_asked_again_where_the_connection_breaks(breaks, asked, monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    times = []
+
+    def ask():
+        times.append(1)
+        if len(times) <= breaks:
+            raise httpx2.ConnectError("[SSL: TLSV1_ALERT_DECODE_ERROR]")
+        return "answer"
+
+    assert cluster.again(ask) == "answer"
+    assert len(times) == asked
+
+
+def test_one_that_stays_away_or_refuses_is_told(monkeypatch):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    for error, asked in ((httpx2.ConnectError("refused"), 3), (ValueError("no"), 1), (httpx2.ConnectTimeout("no"), 1)):
+        times = []
+
+        def ask(error=error, times=times):
+            times.append(1)
+            raise error
+
+        with pytest.raises(type(error)):
+            cluster.again(ask)
+        assert len(times) == asked
