@@ -25,12 +25,12 @@ test: .venv      ## all tests but the pipeline's: unit, component, engine (on a 
 	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --ignore=tests/pipeline $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
-soak: .venv      ## the same assertions with many more rounds, kill points and random histories
+soak: .venv      ## every case under every strategy, and many more rounds, kill points and random histories: hours
 	@$(PY) -m sandbox up --name soak
 	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
 
-pipeline: .venv  ## the pipeline's tests: .gitlab-ci.yml run by gitlab-ci-local; not all of them have passed yet (README)
+pipeline: .venv  ## the pipeline's tests: .gitlab-ci.yml run by gitlab-ci-local
 	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name pipeline
 	@$(PY) -m sandbox exec --name pipeline -- $(PY) -m pytest -n 3 tests/pipeline $(ARGS); status=$$?; \
