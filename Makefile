@@ -49,7 +49,7 @@ bench: .venv     ## releases and rollbacks against kubectl and Helm, a no-op aga
 up: .venv        ## start a sandbox: make up [NAME=demo]
 	@$(PY) -m sandbox up --name $(NAME)
 
-down: .venv      ## stop a sandbox and leave nothing behind
+down: .venv      ## stop a sandbox; its images and logs stay (README)
 	@$(PY) -m sandbox down --name $(NAME)
 
 status: .venv    ## what runs in a sandbox

@@ -72,7 +72,15 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
         return None
     if rule.kubeconfig:
         client = cluster.connect(rule.kubeconfig)
-    if not cluster.check(client, rule.namespace, cluster.rights(("list",), "configmaps")):
+    try:
+        exists = cluster.check(client, rule.namespace, cluster.rights(("list",), "configmaps"))
+    except cluster.PreflightError as error:
+        raise cluster.PreflightError(
+            f"slipway:environment.promoteFrom: the ledgers of {rule.environment} can't be read: {error}; that is about "
+            f"promoteFrom, and its namespace {rule.namespace}: is it spelt right, and does the access stack say "
+            f"`promoteFrom: {rule.environment}` for this environment?"
+        ) from None
+    if not exists:
         raise cluster.PreflightError(
             f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
             "first, or set promoteFrom.namespace"

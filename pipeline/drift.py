@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipeline import engine, note
+from pipeline import engine, note, stack_files
 from pipeline.preview import of_run, table
 from pipeline.project import API_TOKEN, connect
 from pipeline.up import select
@@ -18,6 +18,7 @@ def drift(project: Path, stack: str) -> int:
 
     Returns 0 where all is as deployed.
     """
+    stack_files.load(project, stack)  # a name that is misspelt must not become a stack
     select(stack, project)
     found = of_run(
         stack,

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from errors import UserError
 GRACE = 20.0
 """Seconds that an operation in flight may take after the first signal; a second one makes the engine give it up."""
 
-KUBECONFIG_LINK = ".slipway-kubeconfig"
-"""What the engine knows the job's kubeconfig by, in the directory that it runs in."""
+KUBECONFIG_LINK = ".slipway-kubeconfig-"
+"""What the engine knows a stack's kubeconfig by, in the directory that it runs in; the stack's name comes after it."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -58,14 +59,14 @@ def run(
     more and gives the lock back. After GRACE seconds it gets a second one: what is in flight is then recorded as
     pending. GitLab's runner sends SIGTERM first and SIGKILL later; the engine dies with this process, whatever ends it.
     """
-    command = ["pulumi", *arguments, "--non-interactive", "--color", "never"]
+    command = _command(arguments)
     lines: list[str] = []
     directory = directory or Path(os.curdir)
     with (
         subprocess.Popen(
             command,
             cwd=directory,
-            env=_environ(directory, environ),
+            env=_environ(directory, environ, arguments),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -90,9 +91,9 @@ def captured(
     """A `pulumi` command that changes nothing in the cluster, with stdout and stderr apart."""
     directory = directory or Path(os.curdir)
     return subprocess.run(
-        ["pulumi", *arguments, "--non-interactive", "--color", "never"],
+        _command(arguments),
         cwd=directory,
-        env=_environ(directory, environ),
+        env=_environ(directory, environ, arguments),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -131,8 +132,15 @@ def reason(output: str) -> str:
     return "; ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
 
 
-def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, str]:
-    """The variables of a run, with KUBECONFIG under a name that is the same in every job.
+def _command(arguments: Sequence[str]) -> list[str]:
+    pulumi = shutil.which("pulumi")
+    if pulumi is None:
+        raise PulumiFailed("there is no `pulumi` on the PATH: take an image that has it, or install the Pulumi CLI")
+    return [pulumi, *arguments, "--non-interactive", "--color", "never"]
+
+
+def _environ(directory: Path, environ: Mapping[str, str] | None, arguments: Sequence[str]) -> dict[str, str]:
+    """The variables of a run, with KUBECONFIG under a name that is the same in every job of a stack.
 
     The kubernetes provider keeps the path in the state. Every job has another one, so each run would update the
     provider; and a destroy, which goes by the state, would look for the file of a job that is long over (measured).
@@ -140,14 +148,16 @@ def _environ(directory: Path, environ: Mapping[str, str] | None) -> dict[str, st
     given = dict(os.environ if environ is None else environ)
     if given.get("CI"):
         _no_log(given)
-    if not given.get("KUBECONFIG"):
+    if not given.get("KUBECONFIG") or "--stack" not in arguments:
         return given
-    target, link = Path(given["KUBECONFIG"]).resolve(), directory / KUBECONFIG_LINK
+    stack = arguments[arguments.index("--stack") + 1]
+    name = KUBECONFIG_LINK + stack.replace("/", "-")  # runs of two stacks may stand side by side
+    target, link = Path(given["KUBECONFIG"]).resolve(), directory / name
     if link.absolute() != Path(given["KUBECONFIG"]).absolute():
         draft = link.with_name(f"{link.name}.{os.getpid()}")
         draft.symlink_to(target)
         draft.rename(link)
-    return given | {"KUBECONFIG": KUBECONFIG_LINK}
+    return given | {"KUBECONFIG": name}
 
 
 def _no_log(environ: Mapping[str, str]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from errors import UserError
 from pipeline import engine, note, snapshot, stack_files
 from pipeline.digest import Digest, digest
 from pipeline.project import NOTE_TOKEN, connect
@@ -102,6 +103,10 @@ def put_note(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
         for file in sorted(folder.glob("*.json"))
         if not file.name.endswith(".report.json")
     ]
+    if not digests:
+        raise UserError(
+            f"there is no preview in {folder}: run `python -m pipeline preview --stack …` before, once a stack"
+        )
     text = note.body(digests, environ.get("CI_PIPELINE_URL", ""), environ.get("CI_COMMIT_SHORT_SHA", ""))
     (folder / "note.md").write_text(text)
     number = environ.get("CI_MERGE_REQUEST_IID", "")

@@ -34,7 +34,7 @@ def workspace(project: Path, stack: str, text: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix="slipway-") as folder:  # 0700
         directory, own = Path(folder), f"Pulumi.{stack}.yaml"
         for entry in project.resolve().iterdir():
-            if entry.name not in (own, ".git", KUBECONFIG_LINK):
+            if entry.name not in (own, ".git") and not entry.name.startswith(KUBECONFIG_LINK):
                 (directory / entry.name).symlink_to(entry)
         (directory / own).write_text(text)
         yield directory

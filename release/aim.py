@@ -57,16 +57,15 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
         case Action.ABORT:
             if flying is None:
                 live = committed.release.id if committed else "nothing"
-                raise NothingToDo(
-                    f"{prefix}no release is in flight: {live} is live; use SLIPWAY_ACTION=rollback to go back to the "
-                    "release before it"
-                )
+                raise NothingToDo(f"{prefix}no release is in flight: {live} is live; {_further_back(observed)}")
             target = before(workload, observed, flying.release.id, prefix)
             return Aim(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
         case Action.ROLLBACK:
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
-            return Aim(target, f"back to {target.id}", rolls_back=True)
+            stays = flying is None and committed is not None and committed.release.id == target.id
+            why = f"{target.id} is live already: {last} was taken back; {_further_back(observed)}" if stays else ""
+            return Aim(target, why or f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
                 raise NothingToDo(f"{prefix}its ledger holds no release to reject")
@@ -76,6 +75,16 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
             held = flying or committed
             return Aim(held.release if held else desired, "settle", holds=True)
     return Aim(desired, f"release {desired.id}")
+
+
+def _further_back(observed: Observed) -> str:
+    """What to do to get to the release before the live one."""
+    older = [record.release for record in observed.healthy()[1:2]]
+    if not older:
+        return "its ledger holds none before it: deploy another image with SLIPWAY_IMAGE"
+    if observed.ledger[-1].outcome is Phase.HEALTHY:
+        return "SLIPWAY_ACTION=rollback goes back to the release before it"
+    return f"to go back further, deploy that image: SLIPWAY_IMAGE={older[0].image}"
 
 
 def before(workload: str, observed: Observed, release: str, prefix: str = "") -> Release:

@@ -11,6 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+from lightkube.models import apps_v1, core_v1
+
 from errors import UserError
 from release.content import content_of, digest, secret_digest
 from release.model import CONTAINER, HELD, Manifest
@@ -173,6 +176,7 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     kept = _without_hooks(prefix, source, rendered)
     for one in kept:
         _check(prefix, one, namespace)
+        _typed(prefix, one)
     _twice(prefix, kept)
     deployment = _found(prefix, "Deployment", workload, source.deployment, kept)
     service = _service(prefix, workload, source.service, kept, deployment)
@@ -180,6 +184,34 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     whole, additions = _with_defaults(deployment.manifest, service.manifest, container, pre_stop)
     others = tuple(one for one in kept if one not in (deployment, service))
     return Definition(whole, service.manifest, others, container, additions)
+
+
+MODELS: Mapping[tuple[str, str], type] = {
+    ("apps/v1", "Deployment"): apps_v1.Deployment,
+    ("v1", "Service"): core_v1.Service,
+}
+"""What is read here, field by field; the API server looks at all others."""
+QUANTITIES = ("sizeLimit", "divisor")
+"""Fields that Kubernetes takes as a number, too, and its description calls a text."""
+
+
+def _typed(prefix: str, one: Rendered) -> None:
+    """Refuses a field of another type than Kubernetes has it, or a missing one; it says where, and no value."""
+    if one.kind in ("ConfigMap", "Secret"):
+        for field in ("data", "stringData"):
+            for key, value in (one.manifest.get(field) or {}).items():
+                if value is not None and not isinstance(value, str):
+                    raise SourceError(f"{prefix}{one.title}: {field}.{key}: must be a text: write it in quotes")
+    model = MODELS.get((str(one.manifest.get("apiVersion")), one.kind))
+    if model is None:
+        return
+    try:
+        msgspec.convert(one.manifest, model)
+    except msgspec.ValidationError as error:
+        what, _, path = str(error).partition(" - at ")
+        if not path.rstrip("`").endswith(QUANTITIES):
+            field = path.strip("`").removeprefix("$.") or "it"
+            raise SourceError(f"{prefix}{one.title}: {field}: {what[:1].lower()}{what[1:]}") from None
 
 
 def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manifest

@@ -162,6 +162,6 @@ def _refuse_old(subject: Subject, name: TrackName, live: Manifest) -> None:
     if live["spec"]["selector"].get("matchLabels") != {**subject.selector, TRACK_LABEL: str(name)}:
         raise UserError(
             f"workload {subject.name}: Deployment {subject.namespace}/{live['metadata']['name']} has another selector "
-            "than this version of Slipway gives it, and a selector can't be changed: deploy the workload under a new "
-            "name beside it, move users over, and delete the old one"
+            "than it is to have, and a selector can't be changed: give it the same matchLabels in its source, or "
+            "deploy the workload under a new name beside it, move users over, and delete the old one"
         )

@@ -221,7 +221,7 @@ class _Case:
         return self._made(
             Way.HOLD,
             phase,
-            f"{self.id} is {phase if flying else 'live'}",
+            self.aim.why if self.aim.rolls_back and not flying else f"{self.id} is {phase if flying else 'live'}",
             first=tracks,
             pool=live.pool if self.seen.pool is None or not flying else self.seen.pool,
             preview=under_way or live,

@@ -129,7 +129,8 @@ def _refuse(place: str, rule: PromoteFrom, asked: str, found: Candidate | None, 
     if found.rejected:
         raise NotPromoted(f"{place}{digest(asked)} is rejected there ({found.rejected}); {best}")
     if found not in fit:
-        raise NotPromoted(f"{place}{digest(asked)} {_short(rule, found)}; {best}: run again later")
+        do = "run again later" if found.healthy_seconds else f"release it in {rule.environment} first"
+        raise NotPromoted(f"{place}{digest(asked)} {_short(rule, found)}; {best}: {do}")
 
 
 def _short(rule: PromoteFrom, it: Candidate) -> str:

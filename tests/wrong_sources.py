@@ -50,6 +50,31 @@ WRONG_SOURCES = [
     WrongSource("no-kind", _two("apiVersion: v1"), ("document 3", "has no kind")),
     WrongSource("no-api-version", _two("kind: ConfigMap"), ("document 3", "has no apiVersion")),
     WrongSource("no-name", _two("apiVersion: v1\nkind: ConfigMap\nmetadata: {}"), ("ConfigMap without metadata.name",)),
+    WrongSource(
+        "a-word-for-a-number",
+        {"k8s/web.yaml": GOOD.replace("spec:\n", 'spec:\n  replicas: "three"\n', 1)},
+        ("Deployment web", "document 1", "spec.replicas: expected `int | null`, got `str`"),
+    ),
+    WrongSource(
+        "misspelt-port",
+        {"k8s/web.yaml": GOOD.replace("containerPort", "containerPrt")},
+        ("document 1", "spec.template.spec.containers[0].ports[0]: object missing required field `containerPort`"),
+    ),
+    WrongSource(
+        "ports-no-list",
+        {"k8s/web.yaml": GOOD.replace("[{containerPort: 3000}]", "3000")},
+        ("spec.template.spec.containers[0].ports: expected `array | null`, got `int`",),
+    ),
+    WrongSource(
+        "resources-a-word",
+        {"k8s/web.yaml": GOOD.replace("image: IMAGE", "resources: big, image: IMAGE")},
+        ("spec.template.spec.containers[0].resources: expected `object | null`, got `str`",),
+    ),
+    WrongSource(
+        "secret-no-text",
+        _two("apiVersion: v1\nkind: Secret\nmetadata: {name: a}\nstringData: {TOK: 12345678}"),
+        ("Secret a", "document 3", "stringData.TOK: must be a text"),
+    ),
     WrongSource("object-twice", _two(SERVICE), ("Service web is there twice", "document 2", "document 3")),
     WrongSource(
         "two-deployments",

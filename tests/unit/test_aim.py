@@ -93,7 +93,9 @@ def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
     ("seen", "action", "remedy"),
     [
         (LIVE, Action.PROMOTE, "run without SLIPWAY_ACTION to deploy"),
-        (LIVE, Action.ABORT, f"{V1.id} is live; use SLIPWAY_ACTION=rollback"),
+        (LIVE, Action.ABORT, f"{V1.id} is live; its ledger holds none before it: deploy another image"),
+        (TWO, Action.ABORT, f"{V2.id} is live; SLIPWAY_ACTION=rollback goes back to the release before it"),
+        (FAILED, Action.ABORT, f"{V2.id} is live; to go back further, deploy that image: SLIPWAY_IMAGE={V1.image}"),
         (NOTHING, Action.ABORT, "nothing is live"),
         (LIVE, Action.ROLLBACK, f"no Healthy release besides {V1.id}; deploy an image with SLIPWAY_IMAGE"),
     ],
@@ -101,6 +103,12 @@ def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
 def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
     with pytest.raises(NothingToDo, match=re.escape(remedy)):
         aim("app", seen, V3, action)
+
+
+def test_a_rollback_that_finds_the_failed_release_taken_back_already_says_how_to_go_further():
+    why = aim("app", FAILED, V3, Action.ROLLBACK).why
+    assert why.startswith(f"{V2.id} is live already: {V3.id} was taken back; ")
+    assert why.endswith(f"SLIPWAY_IMAGE={V1.image}")
 
 
 def test_before_names_the_workload_where_no_action_is_given():

@@ -16,10 +16,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import engine, locks, note, snapshot, stack_files
+from errors import UserError
+from pipeline import drift, engine, locks, note, snapshot, stack_files
 from pipeline.digest import Change, Digest, digest
 from pipeline.engine import Ended
-from pipeline.preview import of_run
+from pipeline.preview import of_run, put_note
 from pipeline.project import at_work
 from pipeline.rollback import left_behind
 from pipeline.up import Locking, StackLocked, past_locks, without_healed
@@ -367,10 +368,12 @@ def test_the_engine_knows_every_jobs_kubeconfig_by_one_name(tmp_path: Path) -> N
     for job in ("one", "two"):
         kubeconfig = tmp_path / f"kubeconfig-{job}"
         kubeconfig.write_text(job)
-        environ = engine._environ(tmp_path, {"KUBECONFIG": str(kubeconfig), "A": "b"})
-        assert environ == {"KUBECONFIG": engine.KUBECONFIG_LINK, "A": "b"}
-        assert (tmp_path / engine.KUBECONFIG_LINK).read_text() == job
-    assert engine._environ(tmp_path, {"A": "b"}) == {"A": "b"}
+        environ = engine._environ(tmp_path, {"KUBECONFIG": str(kubeconfig), "A": "b"}, ["up", "--stack", "qa"])
+        assert environ == {"KUBECONFIG": f"{engine.KUBECONFIG_LINK}qa", "A": "b"}
+        other = engine._environ(tmp_path, {"KUBECONFIG": os.devnull}, ["preview", "--stack", "production"])
+        assert (tmp_path / other["KUBECONFIG"]).resolve() == Path(os.devnull)
+        assert (tmp_path / environ["KUBECONFIG"]).read_text() == job
+    assert engine._environ(tmp_path, {"A": "b"}, ["up", "--stack", "qa"]) == {"A": "b"}
 
 
 def test_an_engine_whose_job_nobody_listens_to_any_more_still_comes_to_its_end(tmp_path: Path) -> None:
@@ -398,3 +401,16 @@ def test_an_engine_whose_job_nobody_listens_to_any_more_still_comes_to_its_end(t
         finally:
             job.kill()
     assert (tmp_path / "ended").exists()
+
+
+def test_no_pulumi_and_no_preview_are_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(engine.PulumiFailed, match="no `pulumi` on the PATH"):
+        engine.run(["up", "--stack", "qa"], directory=tmp_path)
+    with pytest.raises(UserError, match="there is no preview in"):
+        put_note(tmp_path)
+
+
+def test_drift_of_a_stack_that_has_no_file_makes_no_stack(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"Pulumi\.nosuch\.yaml: there is no such file"):
+        drift.drift(tmp_path, "nosuch")
