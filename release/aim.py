@@ -64,8 +64,8 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
-            why = f"{target.id} is live already: {last} was taken back; {_further_back(observed)}" if stays else ""
-            return Aim(target, why or f"back to {target.id}", rolls_back=True)
+            done = f"{target.id} is live already: {last} was taken back; {_further_back(observed)}"
+            return Aim(target, done if stays else f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
                 raise NothingToDo(f"{prefix}its ledger holds no release to reject")

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from lightkube.models import apps_v1, core_v1
+from lightkube.models import apps_v1, autoscaling_v2, core_v1, policy_v1
+from lightkube.models.meta_v1 import ObjectMeta
 
 from errors import UserError
 from release.content import content_of, digest, secret_digest
@@ -53,7 +54,7 @@ class Rendered:
     @property
     def name(self) -> str:
         """Its name."""
-        return str(self.manifest.get("metadata", {}).get("name"))
+        return str(self._metadata.get("name"))
 
     @property
     def title(self) -> str:
@@ -63,8 +64,13 @@ class Rendered:
     @property
     def hook(self) -> str | None:
         """What Helm would run it for; None where it is no hook."""
-        found = (self.manifest.get("metadata", {}).get("annotations") or {}).get("helm.sh/hook")
+        found = (self._metadata.get("annotations") or {}).get("helm.sh/hook")
         return None if found is None else str(found)
+
+    @property
+    def _metadata(self) -> Manifest:
+        metadata = self.manifest.get("metadata")
+        return metadata if isinstance(metadata, Mapping) else {}
 
 
 @dataclass(frozen=True)
@@ -107,15 +113,15 @@ class Definition:
 
     def scales(self, other: Rendered) -> bool:
         """Whether this is the workload's autoscaler."""
-        target = other.manifest.get("spec", {}).get("scaleTargetRef", {}) if other.kind == AUTOSCALER else {}
+        target = (other.manifest.get("spec") or {}).get("scaleTargetRef", {}) if other.kind == AUTOSCALER else {}
         return bool(target.get("kind") == "Deployment" and target.get("name") == self.deployment["metadata"]["name"])
 
     @property
     def disruption_budget(self) -> bool:
         """Whether the source has a budget for the pods."""
         labels = self.deployment["spec"]["template"]["metadata"].get("labels", {})
-        budgets = [it.manifest["spec"] for it in self.others if it.kind == "PodDisruptionBudget"]
-        wanted = [budget.get("selector", {}).get("matchLabels", {}) for budget in budgets]
+        budgets = [it.manifest.get("spec") or {} for it in self.others if it.kind == "PodDisruptionBudget"]
+        wanted = [(budget.get("selector") or {}).get("matchLabels") for budget in budgets]
         return any(one and one.items() <= labels.items() for one in wanted)
 
     def pod_template(self, image: str, secret: str | None) -> tuple[Manifest, dict[str, Manifest]]:
@@ -137,7 +143,7 @@ class Definition:
         _renamed(template["spec"], copies, used)
         if secret:
             main = next(it for it in template["spec"]["containers"] if it["name"] == self.container)
-            main["envFrom"] = [*main.get("envFrom", []), {"secretRef": {"name": secret}}]
+            main["envFrom"] = [*(main.get("envFrom") or []), {"secretRef": {"name": secret}}]
             used.add(f"Secret/{secret}")
         annotations = {CONTAINER: self.container} | ({HELD: ",".join(sorted(used))} if used else {})
         metadata = template.setdefault("metadata", {})
@@ -173,10 +179,11 @@ end: it migrates what the new pods need. What isn't named here comes after the r
 def define(workload: str, source: Source, rendered: Sequence[Rendered], namespace: str, pre_stop: int) -> Definition:
     """Finds the Deployment and the Service, fills in the defaults of zero downtime; raises SourceError."""
     prefix = f"slipway:workloads.{workload}.source: "
+    for one in rendered:
+        _typed(prefix, one)
     kept = _without_hooks(prefix, source, rendered)
     for one in kept:
         _check(prefix, one, namespace)
-        _typed(prefix, one)
     _twice(prefix, kept)
     deployment = _found(prefix, "Deployment", workload, source.deployment, kept)
     service = _service(prefix, workload, source.service, kept, deployment)
@@ -186,8 +193,19 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     return Definition(whole, service.manifest, others, container, additions)
 
 
+@dataclass
+class _Other:
+    """What all kinds have in common."""
+
+    metadata: ObjectMeta | None = None
+
+
 MODELS: Mapping[tuple[str, str], type] = {
     ("apps/v1", "Deployment"): apps_v1.Deployment,
+    ("autoscaling/v2", AUTOSCALER): autoscaling_v2.HorizontalPodAutoscaler,
+    ("policy/v1", "PodDisruptionBudget"): policy_v1.PodDisruptionBudget,
+    ("v1", "ConfigMap"): core_v1.ConfigMap,
+    ("v1", "Secret"): core_v1.Secret,
     ("v1", "Service"): core_v1.Service,
 }
 """What is read here, field by field; the API server looks at all others."""
@@ -197,21 +215,18 @@ QUANTITIES = ("sizeLimit", "divisor")
 
 def _typed(prefix: str, one: Rendered) -> None:
     """Refuses a field of another type than Kubernetes has it, or a missing one; it says where, and no value."""
-    if one.kind in ("ConfigMap", "Secret"):
-        for field in ("data", "stringData"):
-            for key, value in (one.manifest.get(field) or {}).items():
-                if value is not None and not isinstance(value, str):
-                    raise SourceError(f"{prefix}{one.title}: {field}.{key}: must be a text: write it in quotes")
-    model = MODELS.get((str(one.manifest.get("apiVersion")), one.kind))
-    if model is None:
-        return
     try:
-        msgspec.convert(one.manifest, model)
+        msgspec.convert(one.manifest, MODELS.get((str(one.manifest.get("apiVersion")), one.kind), _Other))
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at ")
         if not path.rstrip("`").endswith(QUANTITIES):
             field = path.strip("`").removeprefix("$.") or "it"
             raise SourceError(f"{prefix}{one.title}: {field}: {what[:1].lower()}{what[1:]}") from None
+    if one.kind in REFERENCES:  # their models say nothing of the values
+        for part in ("data", "stringData"):
+            for key, value in (one.manifest.get(part) or {}).items():
+                if value is not None and not isinstance(value, str):
+                    raise SourceError(f"{prefix}{one.title}: {part}.{key}: must be a text: write it in quotes")
 
 
 def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manifest

@@ -94,8 +94,7 @@ class Release:
     @property
     def secret_env(self) -> str | None:
         """The Secret that the workload's container takes its environment from last: its `secretEnv`, if it has any."""
-        sources = [it["secretRef"]["name"] for it in self._container.get("envFrom", []) if "secretRef" in it]
-        return str(sources[-1]) if sources else None
+        return self._environment_secrets[-1] if self._environment_secrets else None
 
     @property
     def held(self) -> frozenset[tuple[str, str]]:
@@ -106,8 +105,12 @@ class Release:
             return frozenset((kind, name) for kind, _, name in (one.partition("/") for one in named.split(",")))
         if CONTAINER in (template["metadata"].get("annotations") or {}):
             return frozenset()
-        sources = template["spec"]["containers"][0].get("envFrom", [])
-        return frozenset(("Secret", source["secretRef"]["name"]) for source in sources if "secretRef" in source)
+        return frozenset(("Secret", name) for name in self._environment_secrets)
+
+    @property
+    def _environment_secrets(self) -> list[str]:
+        sources = self._container.get("envFrom") or []
+        return [str(source["secretRef"]["name"]) for source in sources if "secretRef" in source]
 
     @property
     def _container(self) -> Manifest:

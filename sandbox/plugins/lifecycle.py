@@ -5,10 +5,8 @@ import select
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent import futures
-from types import FrameType
 from typing import Any
 
 import grpc  # type: ignore[import-untyped]
@@ -24,17 +22,14 @@ def engine_address() -> str:
 def end_promptly() -> None:
     """Ends this process at once on SIGINT and SIGTERM, and when the engine dies.
 
-    Handlers of our own, since a background job inherits SIGINT as ignored, and the engine then waits 5 s before it
-    kills. A watch on the parent rather than PR_SET_PDEATHSIG, since that one fires when the *thread* that forked us
+    By the kernel: a background job inherits SIGINT as ignored, and the engine then waits 5 s before it kills; and a
+    handler in Python runs only once the main thread gets to it, which one that comes right before a `pause` never does.
+    A watch on the parent rather than PR_SET_PDEATHSIG, since that one fires when the *thread* that forked us
     ends, and the engine's threads come and go.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _leave)
+        signal.signal(number, signal.SIG_DFL)
     threading.Thread(target=_follow_parent, args=(os.getppid(),), daemon=True, name="engine-watch").start()
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)
 
 
 def _follow_parent(parent: int) -> None:
@@ -66,8 +61,8 @@ def serve_for_ever(register: Callable[[grpc.Server], None]) -> None:
     end_promptly()
     server = serve(register)
     while True:
-        time.sleep(0.5)  # no signal.pause(): one that comes right before it would be slept through
-        _ = server  # kept: without it grpc ends
+        signal.pause()
+        del server  # unreachable: a signal ends the process
 
 
 Rpc = Any  # a grpc.ServicerContext: grpcio ships no types

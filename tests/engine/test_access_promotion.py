@@ -11,19 +11,7 @@ import pytest
 from tests.engine.access_stack import AccessStack, gitlab, kubernetes
 from tests.engine.cluster_view import records
 from tests.engine.harness import Project, app, stack
-
-STATEFUL = """
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: store}
-spec:
-  replicas: 0
-  serviceName: store
-  selector: {matchLabels: {app: store}}
-  template:
-    metadata: {labels: {app: store}}
-    spec: {containers: [{name: store, image: IMAGE_PLACEHOLDER}]}
-"""
+from tests.engine.test_shapes import STORE
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +85,7 @@ def test_a_source_with_that_kind_is_deployed_by_the_job_and_refused_where_it_lac
     for environment, status in (("staging", 0), ("production", 1)):
         project, environ = job(environment)
         (project.directory / "web.yaml").write_text(example)
-        (project.directory / "store.yaml").write_text(STATEFUL)
+        (project.directory / "store.yaml").write_text(STORE)
         found = settings(access, environment, workloads=workloads)
         found["slipway:workloads"].pop("myapp")
         done = project.configure(found).up(SLIPWAY_IMAGE=images.v1, **environ).expect(status)

@@ -26,7 +26,6 @@ def production(tmp_path, namespace, admin: Client, request):
 
 def settings(namespace, source=None, verified_for="0s"):
     found = stack(namespace, myapp=app(replicas=1))
-    found["slipway:environment"].pop("imagePullSecret")
     if source:
         found["slipway:environment"] |= {
             "name": "production",
@@ -43,7 +42,6 @@ def test_production_takes_the_verified_digest_and_no_other(project, production, 
     project.configure(stack(namespace, myapp=app(replicas=1))).up(SLIPWAY_IMAGE=images.v2).expect()
     pull(production.namespace)
     promoting = settings(production.namespace, namespace)
-    promoting["slipway:environment"]["imagePullSecret"] = "gitlab-registry"
     production.configure(promoting)
     refused = production.up(SLIPWAY_IMAGE=images.v3).expect(1)
     assert f"{images.digest('v3').partition('@')[2]} was never released there" in refused.output
@@ -73,7 +71,6 @@ def test_after_a_rollback_by_hand_production_stays_until_it_is_told(
 ):
     pull(production.namespace)
     promoting = settings(production.namespace, namespace)
-    promoting["slipway:environment"]["imagePullSecret"] = "gitlab-registry"
     project.configure(stack(namespace, myapp=app(replicas=1)))
     for version in ("v1", "v2"):
         project.up(SLIPWAY_IMAGE=getattr(images, version)).expect()

@@ -41,6 +41,18 @@ kind: Service
 metadata: {name: NAME}
 spec: {selector: {app: NAME}, ports: [{port: 80, targetPort: web}]}
 """
+STORE = """
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: store}
+spec:
+  replicas: 0
+  serviceName: store
+  selector: {matchLabels: {app: store}}
+  template:
+    metadata: {labels: {app: store}}
+    spec: {containers: [{name: store, image: IMAGE_PLACEHOLDER}]}
+"""
 TEMPLATED = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
 CHART = "apiVersion: v2\nname: shape\nversion: 1.2.3\nappVersion: '7'\n"
 IMAGE_VALUES = "image: {repository: x, tag: y}\n"
@@ -85,17 +97,6 @@ kind: Service
 metadata: {name: store}
 spec: {clusterIP: None, selector: {app: store}, ports: [{port: 80}]}
 ---
-apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: store}
-spec:
-  replicas: 0
-  serviceName: store
-  selector: {matchLabels: {app: store}}
-  template:
-    metadata: {labels: {app: store}}
-    spec: {containers: [{name: store, image: IMAGE_PLACEHOLDER}]}
----
 apiVersion: batch/v1
 kind: CronJob
 metadata: {name: nightly}
@@ -114,7 +115,8 @@ kind: PodDisruptionBudget
 metadata: {name: shape}
 spec: {maxUnavailable: 1, selector: {matchLabels: {app: shape}}}
 """
-    write(directory, "web.yaml", PLAIN.replace("NAME", "shape").replace("IMAGE", "IMAGE_PLACEHOLDER") + "---" + beside)
+    plain = PLAIN.replace("NAME", "shape").replace("IMAGE", "IMAGE_PLACEHOLDER")
+    write(directory, "web.yaml", "---".join((plain, STORE, beside)))
     return {"manifests": "shapes/*.yaml"}
 
 

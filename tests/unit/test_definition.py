@@ -1,5 +1,7 @@
 """What a workload is by its source: found, filled, completed."""
 
+import contextlib
+import json
 from pathlib import Path
 
 import pytest
@@ -124,3 +126,52 @@ def test_documents_keep_their_numbers_past_empty_ones_and_their_text():
 def test_a_named_deployment_leaves_the_others_beside_it():
     text = GOOD + "---" + DEPLOYMENT.replace("name: web}", "name: worker}")
     assert [it.name for it in defined(text).others] == ["worker"]
+
+
+def places(node, path=()):
+    """Every place in a manifest, as the keys that lead there."""
+    yield path
+    entries = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in entries:
+        yield from places(value, (*path, key))
+
+
+WHOLE = (
+    GOOD.replace("image:", "envFrom: [{configMapRef: {name: c}}, {secretRef: {name: s}}], image:")
+    + """---
+{apiVersion: v1, kind: ConfigMap, metadata: {name: c, annotations: {a: b}}, data: {A: b}}
+---
+{apiVersion: v1, kind: Secret, metadata: {name: s}, data: {A: Yg==}, stringData: {B: c}}
+---
+{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: p}, spec: {selector: {matchLabels: {app: web}}}}
+---
+apiVersion: autoscaling/v2
+kind: HorizontalPodAutoscaler
+metadata: {name: h}
+spec: {maxReplicas: 2, scaleTargetRef: {kind: Deployment, name: web}}
+---
+{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {template: {spec: {restartPolicy: Never}}}}
+"""
+)
+"""Of every kind that is read field by field, and one that isn't."""
+
+
+@pytest.mark.parametrize("wrong", [3, "x", [], [3], {}, None, {"a": 3}], ids=str)
+def test_whatever_stands_in_a_fields_place_is_taken_or_told(wrong):
+    whole = [it.manifest for it in rendered(WHOLE)]
+    for number, document in enumerate(whole):
+        for path in places(document):
+            if path in ((), ("kind",), ("apiVersion",)):
+                continue
+            changed = json.loads(json.dumps(whole))
+            node = changed[number]
+            for key in path[:-1]:
+                node = node[key]
+            node[path[-1]] = wrong
+            with contextlib.suppress(SourceError):
+                found = define("web", SOURCE, [Rendered(it, "k8s/web.yaml") for it in changed], "staging", 3)
+                found.pod_template(IMAGE_V1, "web-env")
+                assert found.replicas is not None
+                assert found.port
+                assert found.autoscaler in (None, changed[-2])
+                assert found.disruption_budget in (True, False)

@@ -70,7 +70,7 @@ def test_a_signal_ends_a_plugin_at_once_even_in_a_background_job(plugin, number)
     engine, pid = started(plugin)
     try:
         os.kill(pid, number)
-        assert gone_within(pid, 5)
+        assert gone_within(pid, 1)
     finally:
         engine.kill()
         engine.wait()
