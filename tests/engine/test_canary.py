@@ -8,7 +8,7 @@ import pytest
 from lightkube.resources.core_v1 import Pod
 
 from tests.engine.cluster_view import image, outcomes, pods, records, sizes
-from tests.engine.harness import stack
+from tests.engine.harness import Project, app, stack
 from tests.engine.strategies import CHECKS, soak, under
 
 PAUSES = [{"replicas": 1}, {"weight": 60}]
@@ -145,3 +145,16 @@ def test_an_error_rate_from_prometheus_decides(begin, project, namespace, images
     good = records(admin, namespace)[2].checks[0]
     assert good.threshold == {"min": 0.99}
     assert all(value == 1.0 for _, value, _ in good.values)
+
+
+def test_one_that_is_given_up_stays_away_where_an_autoscaler_comes_in_the_same_run(
+    begin, namespace, images, admin, tmp_path
+):
+    begin(steps=PAUSES).up(SLIPWAY_IMAGE=images.v2).expect()
+    assert sizes(admin, namespace) == {"stable": 3, "canary": 1}
+    canary = {"canary": {"steps": PAUSES}}
+    scaled = app(replicas=None, checks=CHECKS, strategy=canary, autoscaler={"min": 2, "max": 5})
+    anew = Project(tmp_path / "anew").configure(stack(namespace, myapp=scaled))  # its state is lost: all is written
+    anew.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert sizes(admin, namespace) == {"stable": 3, "canary": 0}
+    assert set(anew.up().expect().changes) == {"same"}

@@ -172,3 +172,14 @@ def test_every_optional_object_is_accepted_and_settles(project, namespace, image
     project.destroy().expect()
     left = [*admin.list(Deployment, namespace=namespace), *admin.list(Service, namespace=namespace)]
     assert [one.metadata.name for one in left if not one.metadata.deletionTimestamp] == []
+
+
+@pytest.mark.timeout(120)
+def test_more_workloads_than_the_engine_does_at_once_wait_for_each_other_and_not_for_ever(
+    project, namespace, images, admin
+):
+    """Hooks once shared their threads with the resources that waited for them: fifty workloads hung."""
+    many = {f"app{number}": app(replicas=0) for number in range(12)}
+    project.configure(stack(namespace, **many))
+    project.up("--parallel", "2", **{f"SLIPWAY_IMAGE_{name.upper()}": images.v1 for name in many}).expect()
+    assert {name: records(admin, namespace, name)[-1].outcome for name in many} == dict.fromkeys(many, Phase.HEALTHY)
