@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
 from pathlib import Path
@@ -98,26 +98,10 @@ class _Start:
         network.enter(paths)
         network.set_up_routing()
         parts = components(paths, self.tools)
-        # All that can, starts at once. A failure ends the waiting of the others.
+        # All that can, starts at once.
         steps: list[Callable[[], None]] = [lambda part=part: self.bring_up(part) for part in parts]  # type: ignore[misc]
         steps += [self.finish_cluster]
-        with ThreadPoolExecutor(len(steps)) as pool:
-            jobs = [pool.submit(self.guarded, step) for step in steps]
-            try:
-                wait_for_all(jobs)
-            except BaseException:  # SIGINT, SIGTERM
-                self.failed.set()
-                raise
-        errors = [error for job in jobs if (error := job.exception())]
-        if errors:
-            raise next((error for error in errors if not isinstance(error, _Cancelled)), errors[0])
-
-    def guarded(self, step: Callable[[], None]) -> None:
-        try:
-            step()
-        except BaseException:
-            self.failed.set()
-            raise
+        run_at_once(steps, self.failed)
 
     def bring_up(self, part: Component) -> None:
         if part.needs_api:
@@ -156,13 +140,14 @@ class _Start:
     def kubectl_run(self, arguments: list[str], stdin: str = "") -> "subprocess.CompletedProcess[str]":
         command = [str(self.tools["kubectl"]), "--kubeconfig", str(self.paths.kubeconfig), *arguments]
         environment = {"HOME": str(self.paths.state), "PATH": os.defpath}
+        command += ["--request-timeout", "5s"]  # what hangs is asked again, and an interrupted `up` is not held by it
         return subprocess.run(command, input=stdin, capture_output=True, text=True, env=environment, check=False)
 
     def wait(self, what: str, condition: Callable[[], bool], part: Component | None = None) -> None:
         """Until `condition` holds; fails when the time is up, another step failed, or `part` has ended."""
         while not condition():
             if self.failed.is_set():
-                raise _Cancelled(what)
+                raise Cancelled(what)
             if part is not None:
                 daemon = supervision.daemons(self.paths).get(part.name)
                 if daemon is None or daemon.exit is not None:
@@ -178,9 +163,37 @@ class _Start:
         return f"{lines[-1][:300] if lines else 'it said nothing'} (see {log})"
 
 
-class _Cancelled(Exception):
+class Cancelled(Exception):
     """Another step has failed; that one's error is the one to show."""
 
 
+def run_at_once(steps: Collection[Callable[[], None]], failed: threading.Event) -> None:
+    """Runs each step in a thread. The first failure, or a signal at any moment, sets `failed`, for the others to end.
+
+    Raises the failure that came first, not that of a step that ended for it (`Cancelled`).
+    """
+
+    def guarded(step: Callable[[], None]) -> None:
+        try:
+            step()
+        except BaseException:
+            failed.set()
+            raise
+
+    with ThreadPoolExecutor(len(steps)) as pool:
+        try:  # a signal may come while they are being started, too: leaving the pool would wait for a whole start
+            jobs = [pool.submit(guarded, step) for step in steps]
+            wait_for_all(jobs)
+        except BaseException:
+            failed.set()
+            raise
+    errors = [error for job in jobs if (error := job.exception())]
+    if errors:
+        raise next((error for error in errors if not isinstance(error, Cancelled)), errors[0])
+
+
 def _succeeds(command: list[str]) -> bool:
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False

@@ -279,7 +279,7 @@ def test_an_up_that_is_interrupted_cleans_up_after_itself(first: Paths) -> None:
         while "kube-apiserver" not in pids(first) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.terminate()
-        assert process.wait(30) == 143
+        assert process.wait(60) == 143
     assert traces(first) == []
 
 

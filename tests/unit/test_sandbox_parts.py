@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from sandbox.discovery import target, write
 from sandbox.errors import SandboxError
 from sandbox.paths import Paths
 from sandbox.records import ProcessRecord
+from sandbox.startup import Cancelled, run_at_once
 from sandbox.timeleft import TimeLeft
 
 
@@ -210,3 +213,33 @@ def test_a_torn_record_is_no_record(tmp_path: Path) -> None:
 def test_a_name_that_is_no_plain_word_is_refused(name: str) -> None:
     with pytest.raises(SandboxError, match="--name"):
         Paths(name)
+
+
+class Steps(list[Callable[[], None]]):
+    """During whose start a signal comes."""
+
+    def __iter__(self) -> Iterator[Callable[[], None]]:
+        yield self[0]
+        raise SystemExit(143)
+
+
+def test_a_signal_while_the_steps_of_a_start_are_being_started_ends_those_that_run() -> None:
+    failed = threading.Event()
+    ended_by_it: list[bool] = []
+    with pytest.raises(SystemExit):
+        run_at_once(Steps([lambda: ended_by_it.append(failed.wait(20)), lambda: None]), failed)
+    assert ended_by_it == [True]
+
+
+def test_the_first_failure_of_a_start_is_the_one_that_is_told() -> None:
+    failed = threading.Event()
+
+    def follows() -> None:
+        failed.wait(20)
+        raise Cancelled("etcd")
+
+    def fails() -> None:
+        raise SandboxError("no room for etcd")
+
+    with pytest.raises(SandboxError, match="no room"):
+        run_at_once([follows, fails], failed)
