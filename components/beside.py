@@ -1,12 +1,12 @@
 """The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pulumi
 from lightkube import Client
 
-from components.hook import hook
+from components.before_write import BeforeWrite, Work, Works
 from components.kubernetes_object import KubernetesObject
 from release.definition import ORDER
 from release.interrupt import Interrupt
@@ -28,6 +28,7 @@ def beside(  # noqa: PLR0917
     subject: Subject,
     objects: Sequence[Beside],
     client: Client,
+    before_write: BeforeWrite,
     parent: pulumi.Resource,
     by: Mapping[str, str],
     after: Sequence[pulumi.Resource] = (),
@@ -38,12 +39,18 @@ def beside(  # noqa: PLR0917
     for one in objects:
         if one.wanted.kind != kind:
             kind, before = one.wanted.kind, [*after, *made]
-        made.append(_object(subject, one, client, by, pulumi.ResourceOptions(parent=parent, depends_on=before)))
+        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
+        made.append(_object(subject, one, client, before_write, by, opts))
     return made
 
 
-def _object(
-    subject: Subject, one: Beside, client: Client, by: Mapping[str, str], opts: pulumi.ResourceOptions
+def _object(  # noqa: PLR0917
+    subject: Subject,
+    one: Beside,
+    client: Client,
+    before_write: BeforeWrite,
+    by: Mapping[str, str],
+    opts: pulumi.ResourceOptions,
 ) -> KubernetesObject:
     kind, manifest = one.wanted.kind, one.wanted.manifest
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
@@ -51,13 +58,13 @@ def _object(
     wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
     name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
     left = [] if one.readable else ["data", "metadata"]
-    again = [] if one.live is not None else [hook(f"{name}-made-again", _make(client, subject.namespace, wanted))]
-    hooks = pulumi.ResourceOptions(ignore_changes=left, hooks=pulumi.ResourceHookBinding(before_update=[*again]))
-    return KubernetesObject(kind, name, wanted, pulumi.ResourceOptions.merge(opts, hooks))
+    works = Works(update=[] if one.live is not None else [_made_again(client, subject.namespace, wanted)])
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
+    return KubernetesObject(kind, name, wanted, before_write, works, opts)
 
 
-def _make(client: Client, namespace: str, manifest: dict[str, Any]) -> Callable[[Interrupt], None]:
-    def work(_: Interrupt) -> None:
+def _made_again(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
+    def make_again(_: Interrupt) -> None:
         Kinds(client).apply(namespace, manifest, MANAGER)
 
-    return work
+    return make_again

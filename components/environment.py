@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 import pulumi
 
 from components.before import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
+from components.before_write import BeforeWrite
 from components.provider import kubernetes_provider
 from components.source import definition
 from components.workload import Workload, WorkloadArgs
@@ -64,10 +65,11 @@ class Environment(pulumi.ComponentResource):
             for warning in policed(client, args.settings, prepared.values(), exists=exists):
                 pulumi.log.warn(warning, self)
         below = pulumi.ResourceOptions(parent=self, provider=provider)
+        before_write = BeforeWrite()
         self.workloads: dict[str, Workload] = {}
         for key in TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order():
             after = [self.workloads[other].committed for other in args.workloads[key].depends_on]
-            self.workloads[key] = Workload(key, WorkloadArgs(prepared=prepared[key], client=client, after=after), below)
+            self.workloads[key] = Workload(key, WorkloadArgs(prepared[key], client, before_write, after), below)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pulumi
 
+from components.before_write import BeforeWrite, Works
 from release.model import Manifest
 
 API_VERSIONS = {
@@ -26,14 +27,24 @@ API_VERSIONS = {
 class KubernetesObject(pulumi.CustomResource):
     """One object; a kind that is not in `API_VERSIONS` says its `apiVersion` itself.
 
-    The `data` of a Secret is encrypted in the state, whoever declares it.
+    The `data` of a Secret is encrypted in the state, whoever declares it. `works` are done `before` it is written.
     """
 
-    def __init__(self, kind: str, name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> None:
+    def __init__(  # noqa: PLR0917
+        self,
+        kind: str,
+        name: str,
+        manifest: Manifest,
+        before: BeforeWrite,
+        works: Works,
+        opts: pulumi.ResourceOptions,
+    ) -> None:
         version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
         props: dict[str, Any] = {**manifest, "apiVersion": version, "kind": kind}
         if kind == "Secret" and "data" in props:
             props["data"] = pulumi.Output.secret(props["data"])
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"]))
-        super().__init__(f"kubernetes:{group}:{kind}", name, props, opts)
+        type_ = f"kubernetes:{group}:{kind}"
+        hooks = pulumi.ResourceOptions(hooks=before.binding(type_, name, works))
+        super().__init__(type_, name, props, pulumi.ResourceOptions.merge(opts, hooks))

@@ -6,6 +6,7 @@ Killed anywhere, the next run finds the inputs unrecorded and asks the gate agai
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pulumi
@@ -13,7 +14,7 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
-from components.hook import hook
+from components.before_write import BeforeWrite, Work, Works
 from components.kubernetes_object import KubernetesObject
 from components.remade import remade
 from components.strategies import BlueGreen, Canary
@@ -34,7 +35,8 @@ class ReleaseArgs:
 
     prepared: Prepared
     client: Client
-    before: Sequence[pulumi.Resource] = ()
+    before_write: BeforeWrite
+    after: Sequence[pulumi.Resource] = ()
     """What the pods need: there before them, and gone after them."""
 
 
@@ -50,7 +52,7 @@ class Release(pulumi.ComponentResource):
         pulumi.log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}", self)
         self._conductor = self._conducted()
 
-        before: list[pulumi.Resource] = [*args.before]
+        before: list[pulumi.Resource] = [*args.after]
         if plan.preview:
             before.append(self._preview_service(plan.preview))
         tracks: list[pulumi.Resource] = []
@@ -134,7 +136,7 @@ class Release(pulumi.ComponentResource):
             manifest,
             suffix=planned.track.suffix,
             after=after,
-            first=_handover(name, self._args, planned.track),
+            first=_handover(self._args, planned.track),
             parent=self._owner(planned.track),
         )
 
@@ -156,7 +158,7 @@ class Release(pulumi.ComponentResource):
         *,
         suffix: str = "",
         after: Sequence[pulumi.Resource] = (),
-        first: Sequence[pulumi.ResourceHook] = (),
+        first: Sequence[Work] = (),
         parent: pulumi.Resource | None = None,
     ) -> KubernetesObject:
         """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
@@ -164,11 +166,10 @@ class Release(pulumi.ComponentResource):
         gate = self._prepared.plan.gates.get(where)
         by = None if kind == "Deployment" else self._prepared.by
         wanted = declared(dict(manifest), live, always=gate is not None, by=by)
-        gates = [hook(f"{name}-gate", lambda interrupt: self._conductor.passes(gate, interrupt))] if gate else []
-        made_again = remade(name, self._args.client, kind, wanted, live)
-        hooks = pulumi.ResourceHookBinding(before_create=[*first, *gates], before_update=[*first, *gates, *made_again])
-        opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after], hooks=hooks)
-        return KubernetesObject(kind, name, wanted, opts)
+        gates = [partial(self._conductor.passes, gate)] if gate else []
+        works = Works([*first, *gates], update=remade(self._args.client, kind, wanted, live))
+        opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after])
+        return KubernetesObject(kind, name, wanted, self._args.before_write, works, opts)
 
     def _with_provenance(self, planned: TrackPlan) -> dict[str, Any]:
         """The Deployment, annotated with the run that gave it its release; one that keeps it keeps what is there."""
@@ -187,7 +188,7 @@ def _announced(phase: Phase, *, moves: bool) -> Phase:
     return Phase.PROGRESSING if moves else phase
 
 
-def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.ResourceHook]:
+def _handover(args: ReleaseArgs, track: TrackName) -> list[Work]:
     """Before an autoscaler takes over: the number of pods gets a second owner.
 
     Server-side apply drops a field that its only owner no longer declares, and a Deployment without `replicas` has one
@@ -213,4 +214,4 @@ def _handover(name: str, args: ReleaseArgs, track: TrackName) -> list[pulumi.Res
             force=True,
         )
 
-    return [hook(f"{name}-handover", hold)]
+    return [hold]

@@ -3,19 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pulumi
 from lightkube import Client
 
-from components.hook import hook
+from components.before_write import Work
 from release.interrupt import Interrupt
 from release.manifests import MANAGER
 from release.observe import KINDS
 
 
-def remade(
-    name: str, client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None
-) -> list[pulumi.ResourceHook]:
-    """The hooks before an update of an object that was not observed; none where it was.
+def remade(client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> list[Work]:
+    """The work before an update of an object that was not observed; none where it was.
 
     To the engine an object that was deleted by hand still exists, and an update of what isn't there fails. So the
     object is made just before, by the same server-side apply as the provider's and in its name; the update then finds
@@ -26,7 +23,7 @@ def remade(
     resource = KINDS[kind]
     whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
 
-    def make(_: Interrupt) -> None:
+    def make_again(_: Interrupt) -> None:
         client.apply(resource.from_dict(whole), field_manager=MANAGER, force=True)
 
-    return [hook(f"{name}-{kind}-made-again".lower(), make)]
+    return [make_again]

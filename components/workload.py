@@ -7,6 +7,7 @@ from typing import Any
 import pulumi
 from lightkube import Client
 
+from components.before_write import BeforeWrite, Works
 from components.beside import beside, ordered
 from components.kubernetes_object import KubernetesObject
 from components.release import Release, ReleaseArgs
@@ -23,6 +24,7 @@ class WorkloadArgs:
     """What was observed of it and planned for it."""
     client: Client
     """To wait for the rollout and to write the ledger."""
+    before_write: BeforeWrite
     after: Sequence[pulumi.Resource] = ()
     """What must be done before anything of it is touched: the releases of the workloads that it depends on."""
 
@@ -42,21 +44,21 @@ class Workload(pulumi.ComponentResource):
                 return
             live = prepared.world.live(kind)
             wanted = declared(manifest, live, by=prepared.by)
-            hooks = pulumi.ResourceHookBinding(before_update=[*remade(name, args.client, kind, wanted, live)])
-            KubernetesObject(
-                kind, f"{name}-{what}", wanted, pulumi.ResourceOptions(parent=self, hooks=hooks, depends_on=[*after])
-            )
+            works = Works(update=remade(args.client, kind, wanted, live))
+            opts = pulumi.ResourceOptions(parent=self, depends_on=[*after])
+            KubernetesObject(kind, f"{name}-{what}", wanted, args.before_write, works, opts)
 
         needed: list[pulumi.Resource] = [_held(name, key, held, args, self) for key, held in prepared.held.items()]
         first, rest = ordered(prepared.beside)
-        needed += [*args.after, *beside(subject, first, args.client, self, prepared.by, after=args.after)]
+        client, before_write = args.client, args.before_write
+        needed += [*args.after, *beside(subject, first, client, before_write, self, prepared.by, after=args.after)]
         made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject))
         made("Ingress", "ingress", manifests.ingress(subject))
         made("NetworkPolicy", "policy", manifests.network_policy(subject))
         below = pulumi.ResourceOptions(parent=self)
-        release = Release(name, ReleaseArgs(prepared=prepared, client=args.client, before=needed), below)
+        release = Release(name, ReleaseArgs(prepared, client, before_write, after=needed), below)
         self.committed = release.committed
-        beside(subject, rest, args.client, self, prepared.by, after=[release.committed])
+        beside(subject, rest, client, before_write, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
         made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
         self.summary: dict[str, pulumi.Input[str]] = {
@@ -77,10 +79,6 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
     unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
     whole = {**wanted, **fields}
-    hooks = remade(child, args.client, kind, whole, held.live)
-    opts = pulumi.ResourceOptions(
-        parent=parent,
-        ignore_changes=[path for path, left in unknown.items() if left],
-        hooks=pulumi.ResourceHookBinding(before_update=[*hooks]),
-    )
-    return KubernetesObject(kind, child, whole, opts)
+    works = Works(update=remade(args.client, kind, whole, held.live))
+    opts = pulumi.ResourceOptions(parent=parent, ignore_changes=[path for path, left in unknown.items() if left])
+    return KubernetesObject(kind, child, whole, args.before_write, works, opts)

@@ -10,6 +10,8 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 
+from components.before_write import Works
+
 Outputs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """What a resource answers beyond its inputs, by type, name and inputs."""
 
@@ -52,6 +54,8 @@ class Recording:
     """What components have registered: type and outputs."""
     hooks: dict[str, bool] = field(default_factory=dict)
     """The hooks that were registered, and whether the engine would run them in a preview too."""
+    works: Mapping[tuple[str, str], Works] = field(default_factory=dict)
+    """What would be done before each object is written, by its type and name."""
 
     def of(self, type_: str) -> list[Recorded]:
         """The resources whose type ends so: `Namespace`, `rbac.authorization.k8s.io/v1:Role`."""
