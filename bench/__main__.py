@@ -72,7 +72,8 @@ def measured(refs: list[str], rounds: int) -> tuple[dict[str, list[float]], list
     blue_green = stack(work / "bench-blue-green", "bench-blue-green", CHECKED)
     kubectl_file = rivals.manifest_file(work, "bench-kubectl", WORKLOAD)
     chart = rivals.chart(work, "bench-helm", WORKLOAD)
-    bare = rivals.bare_program(work, "bench-bare", WORKLOAD, refs[0])
+    declared = json.loads(json.dumps(rivals.objects("bench-bare", WORKLOAD)).replace(rivals.PLACEHOLDER, refs[0]))
+    bare = rivals.bare_program(work, declared + rivals.config_maps("bench-bare", "releases", "component"))
     kubectl = ["kubectl", "-n", "bench-kubectl"]
 
     def up(space: Workspace, **variables: str) -> None:

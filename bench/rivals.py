@@ -2,6 +2,7 @@
 
 import json
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +47,33 @@ def chart(directory: Path, namespace: str, workload: Workload) -> Path:
     return path
 
 
-def bare_program(directory: Path, namespace: str, workload: Workload, image: str) -> Path:
-    """A Pulumi program with the same resources and nothing else: no observing, no plan, no gate."""
+def config_maps(namespace: str, *names: str) -> list[dict[str, Any]]:
+    """Empty ones, in place of resources that a Slipway stack has beside the workload's objects."""
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace}} for name in names
+    ]
+
+
+def bare_program(directory: Path, declared: Sequence[dict[str, Any]]) -> Path:
+    """A Pulumi program of these objects and nothing else: no observing, no plan, no gate.
+
+    What engine, SDK and provider cost by themselves.
+    """
     path = directory / "bare"
-    path.mkdir(exist_ok=True)
+    path.mkdir()
     (path / "Pulumi.yaml").write_text("name: bare\nruntime: python\n")
-    (path / "objects.json").write_text(json.dumps(objects(namespace, workload)).replace(PLACEHOLDER, image))
+    (path / "objects.json").write_text(json.dumps(declared))
     (path / "__main__.py").write_text(
         textwrap.dedent(
             """
             import json
-            import pulumi, pulumi_kubernetes as k8s
-            kinds = {"Deployment": k8s.apps.v1.Deployment, "Service": k8s.core.v1.Service,
-                     "PodDisruptionBudget": k8s.policy.v1.PodDisruptionBudget}
-            provider = k8s.Provider("kubernetes", upsert_existing_objects=True)
+            import pulumi
+            provider = pulumi.ProviderResource("kubernetes", "kubernetes", {"upsertExistingObjects": True})
             opts = pulumi.ResourceOptions(provider=provider)
-            ConfigMap = k8s.core.v1.ConfigMap
             for one in json.load(open("objects.json")):
-                kinds[one["kind"]](one["kind"].lower(), metadata=one["metadata"], spec=one["spec"], opts=opts)
-            for name in ("releases", "component"):
-                ConfigMap(name, metadata={"name": name, "namespace": one["metadata"]["namespace"]}, opts=opts)
+                group = one["apiVersion"] if "/" in one["apiVersion"] else "core/" + one["apiVersion"]
+                name = one["kind"] + one["metadata"]["name"]
+                pulumi.CustomResource(f"kubernetes:{group}:{one['kind']}", name, one, opts)
             """
         )
     )

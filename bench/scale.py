@@ -35,8 +35,8 @@ def main(counts: Sequence[int]) -> int:
     image = images.push(images.build("scale", "blue"), repository)
     rows = []
     for count in counts:
-        for arm in (slipway, bare, kubectl, helm):
-            namespace = f"scale-{arm.__name__}-{count}"
+        for arm in (slipway, slipway_state_at_the_end, bare, kubectl, helm):
+            namespace = f"scale-{arm.__name__.replace('_', '-')}-{count}"
             make_namespace(namespace)
             try:
                 with tempfile.TemporaryDirectory(prefix="slipway-scale-") as work:
@@ -84,25 +84,15 @@ def slipway(work: Path, namespace: str, count: int, image: str) -> list[str]:
     return [*UP, "-C", str(space.directory), "--stack", namespace]
 
 
+def slipway_state_at_the_end(work: Path, namespace: str, count: int, image: str) -> list[str]:
+    """The same, and the engine writes its state once instead of after every step (docs/state.md)."""
+    return ["env", "PULUMI_SKIP_CHECKPOINTS=true", *slipway(work, namespace, count, image)]
+
+
 def bare(work: Path, namespace: str, count: int, image: str) -> list[str]:
-    """A Pulumi program of the same objects and nothing else: what engine, SDK and provider cost by themselves."""
-    path = work / "bare"
-    path.mkdir()
-    (path / "Pulumi.yaml").write_text("name: bare-scale\nruntime: python\n")
-    ledgers = [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"app{number}-releases", "namespace": namespace}}
-        for number in range(count)
-    ]
-    (path / "objects.json").write_text(json.dumps(objects(namespace, count, image) + ledgers))
-    (path / "__main__.py").write_text(
-        "import json\n"
-        "import pulumi\n"
-        "provider = pulumi.ProviderResource('kubernetes', 'kubernetes', {'upsertExistingObjects': True})\n"
-        "for one in json.load(open('objects.json')):\n"
-        "    group = one['apiVersion'] if '/' in one['apiVersion'] else 'core/' + one['apiVersion']\n"
-        "    pulumi.CustomResource(f'kubernetes:{group}:{one[\"kind\"]}', one['kind'] + one['metadata']['name'], one,\n"
-        "                          pulumi.ResourceOptions(provider=provider))\n"
-    )
+    """A Pulumi program of the same objects."""
+    ledgers = rivals.config_maps(namespace, *(f"app{number}-releases" for number in range(count)))
+    path = rivals.bare_program(work, objects(namespace, count, image) + ledgers)
     Workspace(work / namespace).run(["pulumi", "-C", str(path), "stack", "select", "--create", namespace])
     return [*UP, "-C", str(path), "--stack", namespace]
 

@@ -1,6 +1,7 @@
 """An environment: its workloads, each with its release."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
@@ -67,11 +68,25 @@ class Environment(pulumi.ComponentResource):
         below = pulumi.ResourceOptions(parent=self, provider=provider)
         before_write = BeforeWrite()
         self.workloads: dict[str, Workload] = {}
-        for key in TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order():
-            after = [self.workloads[other].committed for other in args.workloads[key].depends_on]
-            self.workloads[key] = Workload(key, WorkloadArgs(prepared[key], client, before_write, after), below)
+        sorted_keys = TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order()
+        order = [key for key in sorted_keys if key in prepared]
+        for place, key in enumerate(order):
+            first = [other for other in args.workloads[key].depends_on if other in prepared]
+            after = [self.workloads[other].committed for other in first]
+            dependents = _dependents(key, order[place:], args.workloads)
+            made = WorkloadArgs(prepared[key], client, before_write, after, dependents)
+            self.workloads[key] = Workload(key, made, below)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
+
+
+def _dependents(key: str, later: Sequence[str], workloads: Mapping[str, WorkloadSettings]) -> list[str]:
+    """Of the later ones those that depend on this one, by way of others too."""
+    found = {key}
+    for other in later:
+        if found & {*workloads[other].depends_on}:
+            found.add(other)
+    return [other for other in later if other in found and other != key]
 
 
 def _prepared(
@@ -83,7 +98,10 @@ def _prepared(
     *,
     preview: bool,
 ) -> dict[str, Prepared]:
-    """Every workload with its plan. Where an action is for some of them only, the others are held as they are."""
+    """Every workload with its plan. Where an action is for some of them only, the others are held as they are.
+
+    One that was never deployed is left out of a run that deploys nothing.
+    """
     prepared: dict[str, Prepared] = {}
     idle: dict[str, NothingToDo] = {}
 
@@ -107,9 +125,10 @@ def _prepared(
             prepared[key] = one(key, held if run.only and key not in run.only else run)
         except NothingToDo as error:
             idle[key] = error
-    if idle and set(idle) >= (run.only or set(subjects)):
+    if idle and set(idle) >= (run.only or set(subjects)) and run.action is not Action.SETTLE:
         raise UserError("\n".join(map(str, idle.values())))
     for key, why in idle.items():
         pulumi.log.info(str(why))
-        prepared[key] = one(key, held)
+        with suppress(NothingToDo):
+            prepared[key] = one(key, held)
     return prepared

@@ -38,6 +38,8 @@ class ReleaseArgs:
     before_write: BeforeWrite
     after: Sequence[pulumi.Resource] = ()
     """What the pods need: there before them, and gone after them."""
+    dependents: Sequence[str] = ()
+    """The workloads that depend on this one."""
 
 
 class Release(pulumi.ComponentResource):
@@ -95,6 +97,7 @@ class Release(pulumi.ComponentResource):
             tell=lambda line: pulumi.log.info(line, self),
             report=self._reported,
             provenance=prepared.provenance,
+            dependents=self._args.dependents,
         )
 
     def _reported(self, book: ledger.Book) -> None:

@@ -27,6 +27,8 @@ class WorkloadArgs:
     before_write: BeforeWrite
     after: Sequence[pulumi.Resource] = ()
     """What must be done before anything of it is touched: the releases of the workloads that it depends on."""
+    dependents: Sequence[str] = ()
+    """The workloads that depend on it, by way of others too."""
 
 
 class Workload(pulumi.ComponentResource):
@@ -56,7 +58,7 @@ class Workload(pulumi.ComponentResource):
         made("Ingress", "ingress", manifests.ingress(subject))
         made("NetworkPolicy", "policy", manifests.network_policy(subject))
         below = pulumi.ResourceOptions(parent=self)
-        release = Release(name, ReleaseArgs(prepared, client, before_write, after=needed), below)
+        release = Release(name, ReleaseArgs(prepared, client, before_write, needed, args.dependents), below)
         self.committed = release.committed
         beside(subject, rest, client, before_write, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,6 +64,8 @@ class Conductor:
     report: Callable[[Book], None] = lambda book: None
     """Called where a gate has ended, whichever way."""
     provenance: Mapping[str, str] = field(default_factory=dict)
+    dependents: Sequence[str] = ()
+    """The workloads that this run leaves as they are where this one fails."""
     measure: Callable[..., tuple[Verdict, ...]] = checks.run
     interrupt: Interrupt = field(default_factory=Interrupt)
 
@@ -96,6 +98,8 @@ class Conductor:
                 )
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
+        if self.dependents:
+            self._say(Phase.DEGRADED, f"not touched, for they depend on it: {', '.join(self.dependents)}")
 
     def _do(self, step: Step) -> None:
         match step:

@@ -10,6 +10,7 @@ from lightkube import Client
 
 from errors import UserError
 from release import checks, image, ledger, manifests, secret_env
+from release.aim import NothingToDo
 from release.content import content_of
 from release.definition import Rendered, filled, readable
 from release.drift import drift
@@ -84,6 +85,8 @@ def prepare(
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
+    NothingToDo where the action is for what was deployed before, and nothing was.
+
     `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
     that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
     variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
@@ -95,6 +98,9 @@ def prepare(
     told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
     if told:  # nothing waits here: what waits is in the environment before this one
         run = replace(run, action=Action.DEPLOY)
+    kinds = kinds or Kinds(client)
+    if run.action is not Action.DEPLOY and not _deployed(kinds, subject, world, exists=found is not None):
+        raise NothingToDo(f"workload {subject.name}: SLIPWAY_ACTION={run.action}: it has not been deployed yet")
     rules = Rules.of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
@@ -122,8 +128,14 @@ def prepare(
         deployments=deployments,
         held=_held(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        beside=_beside(kinds or Kinds(client), subject, decided.release.image, exists=found is not None),
+        beside=_beside(kinds, subject, decided.release.image, exists=found is not None),
     )
+
+
+def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> bool:
+    """Whether anything of it is there; what may not be read might be."""
+    beside = () if world.objects else _beside(kinds, subject, "", exists=exists)
+    return bool(world.objects) or any(one.live is not None or not one.readable for one in beside)
 
 
 def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:

@@ -80,6 +80,8 @@ def _facts(view: WorkloadView) -> Mapping[str, str]:
         facts["live"] = _version(view.live.release, view.live.image, view.live.commit)
         if view.live.since:
             facts["since"] = f"{day_and_time(_text(view.live.since))} UTC"
+        if view.live.rejected:
+            facts["rejected"] = f"{view.live.rejected}: no environment takes it from here"
     if view.under_way:
         new = view.under_way
         begun = day_and_time(_text(new.started))

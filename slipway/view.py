@@ -10,7 +10,7 @@ from release import ledger, observe
 from release.manifests import PREVIEW
 from release.model import HOME, POOL_LABEL, TRACK_LABEL, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from release.observe import Snapshot
-from release.promotion import candidates, promote
+from release.promotion import candidates, digest, promote
 from release.report.words import reason
 from settings.environment import PromoteFrom
 
@@ -65,6 +65,8 @@ class LiveView:
     commit: str
     since: str
     """When it became Healthy; empty where the ledger doesn't know it."""
+    rejected: str = ""
+    """Why no environment is to take its image from here; empty where nothing speaks against it."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
         phase=phase,
         reasons=tuple(reasons),
         strategy=last.strategy if last else "",
-        live=_live(observed),
+        live=_live(observed, now),
         under_way=_release(name, observed.in_flight, now) if observed.in_flight else None,
         canary=_canary(observed, shares),
         window=_window(observed, now),
@@ -233,17 +235,20 @@ def _shares(tracks: Mapping[TrackName, Track], serving: Sequence[TrackName]) -> 
     return {name: round(100 * tracks[name].available / pods, 1) for name in serving} if pods else {}
 
 
-def _live(observed: Observed) -> LiveView | None:
+def _live(observed: Observed, now: datetime) -> LiveView | None:
     """The newest Healthy release, unless the track that serves has come to another one without the ledger."""
+    rejected = {it.digest: it.rejected for it in candidates(observed.ledger, now)}
     committed = observed.committed
     track = observed.tracks.get(observed.home) if observed.home else None
     if committed and (track is None or observed.in_flight or track.release == committed.release.id):
         image = committed.release.image
-        return LiveView(committed.release.id, image, committed.provenance.get("commit", ""), committed.finished)
+        commit = committed.provenance.get("commit", "")
+        return LiveView(committed.release.id, image, commit, committed.finished, rejected.get(digest(image), ""))
     if track is None:
         return None
     known = next((record for record in reversed(observed.ledger) if record.release.id == track.release), None)
-    return LiveView(track.release, _image(track), known.provenance.get("commit", "") if known else "", "")
+    image, commit = _image(track), known.provenance.get("commit", "") if known else ""
+    return LiveView(track.release, image, commit, "", rejected.get(digest(image), ""))
 
 
 def _phase(name: str, observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:

@@ -8,10 +8,12 @@ import pytest
 
 from tests.engine.cluster_view import records
 from tests.engine.harness import Running, stack
-from tests.engine.strategies import served, some, under
+from tests.engine.strategies import served, soak, some, under
 
 POINTS = 24 if os.environ.get("SLIPWAY_SOAK") else 2
 DRAINED = 4.0
+STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
+"""The engine writes its state once: a run that is killed leaves the one before it (docs/state.md)."""
 
 
 def seen(log: Path) -> int:
@@ -27,10 +29,12 @@ def killed_after(events: int, running: Running, *, engine_only: bool) -> None:
 
 
 @pytest.mark.parametrize("strategy", some("blueGreen"))
+@pytest.mark.parametrize("engine", [{}, pytest.param(STATE_AT_THE_END, marks=soak)], ids=["", "state at the end"])
 @pytest.mark.timeout(2400)
 def test_killed_at_any_event_one_run_finishes_the_release_and_no_request_is_lost(
-    strategy, project, namespace, images, admin, load
+    strategy, engine, project, namespace, images, admin, load
 ):
+    project.environ |= engine
     steps = {"steps": [{"replicas": 1, "pause": "1s"}]} if strategy == "canary" else {}
     project.configure(stack(namespace, myapp=under(strategy, **steps)))
     project.up(SLIPWAY_IMAGE=images.v1).expect()

@@ -8,7 +8,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Secret, Service
 
 from demo.workspace import CHECKOUT
-from tests.engine.cluster_view import outcomes
+from tests.engine.cluster_view import outcomes, records
 from tests.engine.harness import RATE, stack
 from tests.engine.strategies import SOAK
 
@@ -105,23 +105,47 @@ def test_a_charts_secret_is_nowhere_in_the_clear_and_its_own_image_values_are_fi
 
 def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_others(project, namespace, images, admin):
     small = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}, "progressDeadline": "12s"}
-    workloads = {"api": {**small}, "web": {**small, "dependsOn": ["api"]}, "other": {**small}}
+    workloads = {"api": small, "web": {**small, "dependsOn": ["api"]}, "other": small}
+    workloads["end"] = {**small, "dependsOn": ["web"]}
     project.configure(stack(namespace, **workloads))
     failed = project.up(
         "--continue-on-error",
         SLIPWAY_IMAGE_API=images.crash,
         SLIPWAY_IMAGE_WEB=images.v1,
         SLIPWAY_IMAGE_OTHER=images.v1,
+        SLIPWAY_IMAGE_END=images.v1,
     ).expect(1)
     assert "workload api: release" in failed.output
+    assert "api: Degraded: not touched, for they depend on it: web, end" in failed.output
     assert outcomes(admin, namespace, "other") == ["Healthy"]
-    assert "web" not in {it.metadata.name for it in admin.list(Deployment, namespace=namespace)}
+    assert {it.metadata.name for it in admin.list(Deployment, namespace=namespace)} == {"api", "other"}
+    del workloads["end"]
+    project.configure(stack(namespace, **workloads))
     project.up(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1, SLIPWAY_IMAGE_OTHER=images.v1).expect()
     assert outcomes(admin, namespace, "web") == ["Healthy"]
     order = [
         name for _, name in project.up(SLIPWAY_IMAGE_API=images.v2, SLIPWAY_IMAGE_WEB=images.v2).expect().operations()
     ]
     assert order.index("api-ledger") < order.index("web-stable")
+
+
+def test_a_workload_that_was_never_deployed_does_not_stand_in_the_way_of_the_others(project, namespace, images, admin):
+    small = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
+    project.configure(stack(namespace, api=small))
+    assert set(project.up(SLIPWAY_ACTION="settle").expect().changes) == {"create"}  # of components alone
+    refused = project.up(SLIPWAY_ACTION="rollback").expect(1)
+    assert "workload api: SLIPWAY_ACTION=rollback: it has not been deployed yet" in refused.output
+    for version in (images.v1, images.v2):
+        project.up(SLIPWAY_IMAGE_API=version).expect()
+    project.configure(
+        stack(namespace, api=small, web={**small, "dependsOn": ["api"]}, end={**small, "image": images.v1})
+    )
+    for action in ("settle", "rollback", "reject"):
+        assert "it has not been deployed yet" in project.up(SLIPWAY_ACTION=action).expect().output
+        assert {it.metadata.name for it in admin.list(Deployment, namespace=namespace)} == {"api"}
+    assert [it.release.image for it in records(admin, namespace, "api")][-1] == images.digest("v1")
+    project.up(SLIPWAY_IMAGE_WEB=images.v1).expect()
+    assert outcomes(admin, namespace, "web") == outcomes(admin, namespace, "end") == ["Healthy"]
 
 
 def test_a_preview_without_the_jobs_variable_takes_its_values_to_be_unchanged(sources, namespace, images):

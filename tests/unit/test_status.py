@@ -110,6 +110,19 @@ def test_an_image_set_by_hand_is_told():
     assert "changed by hand" in seen.reasons[0]
 
 
+@pytest.mark.parametrize("later", [(), (record(2, V2),)], ids=["as the ledger has it", "set by hand"])
+def test_a_live_image_that_is_rejected_is_told_so(later):
+    seen = view(deployments=[deployment(STABLE, V1)], records=[record(1, V1, rejected="by jane"), *later])
+    assert seen.live.rejected == "by jane"
+    assert "rejected  by jane: no environment takes it from here" in shown([seen])
+
+
+def test_a_live_image_of_which_another_release_is_rejected_is_not():
+    seen = view(deployments=[deployment(STABLE, V2)], records=[record(1, V1, rejected="by jane"), record(2, V2)])
+    assert seen.live.rejected == ""
+    assert "rejected" not in shown([seen])
+
+
 def test_a_release_that_failed_is_told_with_its_reason_while_the_one_before_it_is_live():
     failed = record(2, V2, Phase.DEGRADED, message=f"workload myapp: release {V2.id}: answers Failed: 500")
     seen = view(deployments=[deployment(STABLE, V1)], records=[record(1, V1), failed])
