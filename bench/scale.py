@@ -35,7 +35,7 @@ def main(counts: Sequence[int]) -> int:
     image = images.push(images.build("scale", "blue"), repository)
     rows = []
     for count in counts:
-        for arm in (slipway, slipway_state_at_the_end, bare, kubectl, helm):
+        for arm in (slipway, slipway_once, bare, kubectl, helm):
             namespace = f"scale-{arm.__name__.replace('_', '-')}-{count}"
             make_namespace(namespace)
             try:
@@ -84,7 +84,7 @@ def slipway(work: Path, namespace: str, count: int, image: str) -> list[str]:
     return [*UP, "-C", str(space.directory), "--stack", namespace]
 
 
-def slipway_state_at_the_end(work: Path, namespace: str, count: int, image: str) -> list[str]:
+def slipway_once(work: Path, namespace: str, count: int, image: str) -> list[str]:
     """The same, and the engine writes its state once instead of after every step (docs/state.md)."""
     return ["env", "PULUMI_SKIP_CHECKPOINTS=true", *slipway(work, namespace, count, image)]
 

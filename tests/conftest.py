@@ -6,8 +6,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# The machine is shared: a slow example is no failure. The soak looks for new examples; `make test` takes the same ones in
-# every run, so that who changes a line is told of that line.
+# The machine is shared: a slow example is no failure. The soak looks for new examples; `make test` takes the same ones
+# in every run, so that who changes a line is told of that line.
 settings.register_profile("slipway", deadline=None, derandomize=not os.environ.get("SLIPWAY_SOAK"))
 settings.load_profile("slipway")
 
