@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from settings.descriptions import describe
 from settings.stack import Stack
 
 Node = dict[str, Any]
@@ -18,6 +19,7 @@ SECURE: Node = {
 
 def schema() -> Node:
     """The schema: the settings' blocks below `config`, with whatever is Pulumi's own around them."""
+    describe()
     models = Stack.model_json_schema(by_alias=True)
     blocks = {f"slipway:{name}": _for_editors(node) for name, node in models["properties"].items()}
     return {

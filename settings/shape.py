@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.alias_generators import to_camel
 
+from settings.descriptions import describe
 from settings.mistakes import Path
 
 
@@ -13,6 +14,7 @@ class Shape:
     """The settings' schema, looked up by path."""
 
     def __init__(self, model: type[BaseModel]) -> None:
+        describe()
         self._schema = model.model_json_schema(by_alias=True)
 
     def keys(self, path: Path) -> list[str]:

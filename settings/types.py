@@ -28,7 +28,6 @@ class Model(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         validate_default=True,
-        use_attribute_docstrings=True,
         hide_input_in_errors=True,
         defer_build=True,  # a block is built with the one that it is in, instead of once more by itself
     )

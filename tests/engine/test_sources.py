@@ -131,21 +131,18 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
 
 def test_a_workload_that_was_never_deployed_does_not_stand_in_the_way_of_the_others(project, namespace, images, admin):
     small = {"replicas": 1, "resources": {"requests": {"cpu": "10m", "memory": "16Mi"}}}
+    more = {"web": {**small, "dependsOn": ["api"]}, "end": {**small, "image": images.v1}}
     project.configure(stack(namespace, api=small))
     assert set(project.up(SLIPWAY_ACTION="settle").expect().changes) == {"create"}  # of components alone
     refused = project.up(SLIPWAY_ACTION="rollback").expect(1)
     assert "workload api: SLIPWAY_ACTION=rollback: it has not been deployed yet" in refused.output
     for version in (images.v1, images.v2):
         project.up(SLIPWAY_IMAGE_API=version).expect()
-    project.configure(
-        stack(namespace, api=small, web={**small, "dependsOn": ["api"]}, end={**small, "image": images.v1})
-    )
-    for action in ("settle", "rollback", "reject"):
-        assert "it has not been deployed yet" in project.up(SLIPWAY_ACTION=action).expect().output
-        assert {it.metadata.name for it in admin.list(Deployment, namespace=namespace)} == {"api"}
-    assert [it.release.image for it in records(admin, namespace, "api")][-1] == images.digest("v1")
-    project.up(SLIPWAY_IMAGE_WEB=images.v1).expect()
-    assert outcomes(admin, namespace, "web") == outcomes(admin, namespace, "end") == ["Healthy"]
+    rolled_back = project.configure(stack(namespace, api=small, **more)).up(SLIPWAY_ACTION="rollback").expect()
+    for other in more:
+        assert f"workload {other}: SLIPWAY_ACTION=rollback: it has not been deployed yet" in rolled_back.output
+    assert {it.metadata.name for it in admin.list(Deployment, namespace=namespace)} == {"api"}
+    assert records(admin, namespace, "api")[-1].release.image == images.digest("v1")
 
 
 def test_a_preview_without_the_jobs_variable_takes_its_values_to_be_unchanged(sources, namespace, images):
