@@ -149,6 +149,18 @@ class Running:
         return found
 
 
+_made: dict[str, tuple[Any, dict[Path, bytes]]] = {}
+
+
+def _initialised(stack: str, project: "Project") -> tuple[Any, dict[Path, bytes]]:
+    """The stack file and the files of the state that `pulumi stack init` makes: once for each name, half a second."""
+    if stack not in _made:
+        project.pulumi("stack", "init", stack).expect()
+        state = {it.relative_to(project.backend): it.read_bytes() for it in project.backend.rglob("*") if it.is_file()}
+        _made[stack] = yaml.safe_load(project.stack_file.read_text()), state
+    return _made[stack]
+
+
 class Project:
     """A Pulumi project of its own: the program by links, a stack file per test, a state backend in a directory."""
 
@@ -170,8 +182,11 @@ class Project:
             **(environ or {}),
         }
         self._count = 0
-        self.pulumi("stack", "init", stack).expect()
-        self._salt = yaml.safe_load(self.stack_file.read_text())
+        self._salt, state = _initialised(stack, self)
+        for name, content in state.items():
+            file = self.backend / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
     @property
     def stack_file(self) -> Path:
