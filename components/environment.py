@@ -1,6 +1,6 @@
 """An environment: its workloads, each with its release."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -17,7 +17,7 @@ from preflight import cluster
 from release.aim import NothingToDo
 from release.kinds import Kinds
 from release.manifests import Subject
-from release.observe import Snapshot, snapshot
+from release.observe import Snapshot, deployed, snapshot
 from release.prepare import Prepared, prepare
 from settings import Action, Run
 from settings import Environment as EnvironmentSettings
@@ -61,6 +61,8 @@ class Environment(pulumi.ComponentResource):
             pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
         with cluster.telling(client):
             found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
+            for gone in sorted(deployed(found or {}, args.settings.name) - set(subjects)):
+                pulumi.log.warn(f"{gone} is not in the stack file: what this stack has made of it is deleted", self)
             offered = ledgers_before(client, args.settings)
             prepared = _prepared(kinds, subjects, args.run, found, offered, preview=preview)
             for warning in policed(client, args.settings, prepared.values(), exists=exists):
@@ -78,6 +80,22 @@ class Environment(pulumi.ComponentResource):
             self.workloads[key] = Workload(key, made, below)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
+
+
+def _not_ready(
+    asked: Collection[str], subjects: Mapping[str, Subject], prepared: Mapping[str, Prepared]
+) -> list[UserError]:
+    """What the workloads of this run depend on, is left out of it, and never was Healthy."""
+    return [
+        UserError(
+            f"workload {key} depends on {other}, which has no Healthy release, and this run leaves it as it is: name "
+            "it in SLIPWAY_WORKLOADS too"
+        )
+        for key in subjects
+        for other in subjects[key].workload.depends_on
+        if key in asked and other not in asked
+        if other not in prepared or prepared[other].world.observed.committed is None
+    ]
 
 
 def _dependents(key: str, later: Sequence[str], workloads: Mapping[str, WorkloadSettings]) -> list[str]:
@@ -119,14 +137,24 @@ def _prepared(
             kinds=kinds,
         )
 
-    held = replace(run, action=Action.SETTLE)
+    held, asked = replace(run, action=Action.SETTLE), run.only or set(subjects)
+    mistakes: list[UserError] = []
     for key in subjects:
         try:
-            prepared[key] = one(key, held if run.only and key not in run.only else run)
+            prepared[key] = one(key, run if key in asked else held)
         except NothingToDo as error:
-            idle[key] = error
-    if idle and set(idle) >= (run.only or set(subjects)) and run.action is not Action.SETTLE:
-        raise UserError("\n".join(map(str, idle.values())))
+            if key in asked:
+                idle[key] = error
+            else:
+                pulumi.log.info(f"{key}: not deployed yet, and this run is for others")
+        except UserError as error:
+            mistakes.append(error)
+    if run.only and run.action is Action.DEPLOY:
+        mistakes += _not_ready(asked, subjects, prepared)
+    if not mistakes and set(idle) >= asked and run.action is not Action.SETTLE:
+        mistakes = [*idle.values()]
+    if mistakes:
+        raise UserError("\n".join(map(str, mistakes)))
     for key, why in idle.items():
         pulumi.log.info(str(why))
         with suppress(NothingToDo):

@@ -65,7 +65,7 @@ class Release(pulumi.ComponentResource):
             f"{name}-service",
             "Service",
             manifests.service(subject, plan.pool),
-            after=tracks if SERVICE in plan.gates else [],
+            after=tracks if SERVICE in plan.gates else args.after,
         )
         self.committed = self._written(
             LEDGER,
@@ -126,6 +126,7 @@ class Release(pulumi.ComponentResource):
             "Service",
             manifests.preview_service(self._prepared.subject, pool),
             suffix=PREVIEW,
+            after=self._args.after,
             parent=self._owner(TrackName.BLUE),
         )
 

@@ -34,7 +34,7 @@ def definition(name: str, workload: Workload, namespace: str, provider: pulumi.P
     found = define(name, source, rendered, namespace, workload.pre_stop)
     for hook in left_out(rendered):
         pulumi.log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
-    for addition in found.additions:
+    for addition in found.additions if pulumi.runtime.is_dry_run() else ():
         pulumi.log.info(f"{name}: added to the source's Deployment: {addition}")
     return found
 
@@ -71,7 +71,7 @@ class Renderer:
         for name in helm.values_files:
             path = Path(name)
             if not path.is_file():
-                raise SourceError(f"{self._prefix}.helm.valuesFiles: there is no file {name}")
+                raise SourceError(f"{self._prefix}.helm.valuesFiles: there is no file {name} below {Path.cwd()}")
             try:
                 given = yaml.safe_load(_read(self._prefix, path))
             except yaml.YAMLError as error:
@@ -88,7 +88,10 @@ class Renderer:
         }
         if helm.local:
             if not Path(helm.chart).exists():
-                raise SourceError(f"{self._prefix}.helm.chart: there is no chart {helm.chart}")
+                raise SourceError(
+                    f"{self._prefix}.helm.chart: there is no chart {helm.chart} below {Path.cwd()}; one of a "
+                    "repository needs `repo` and `version`"
+                )
             options["path"] = str(Path(helm.chart).resolve())
         else:
             options |= {"chart": helm.chart, "version": helm.version}

@@ -54,9 +54,9 @@ class Workload(pulumi.ComponentResource):
         first, rest = ordered(prepared.beside)
         client, before_write = args.client, args.before_write
         needed += [*args.after, *beside(subject, first, client, before_write, self, prepared.by, after=args.after)]
-        made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject))
-        made("Ingress", "ingress", manifests.ingress(subject))
-        made("NetworkPolicy", "policy", manifests.network_policy(subject))
+        made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject), after=args.after)
+        made("Ingress", "ingress", manifests.ingress(subject), after=args.after)
+        made("NetworkPolicy", "policy", manifests.network_policy(subject), after=args.after)
         below = pulumi.ResourceOptions(parent=self)
         release = Release(name, ReleaseArgs(prepared, client, before_write, needed, args.dependents), below)
         self.committed = release.committed
@@ -82,5 +82,6 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
     whole = {**wanted, **fields}
     works = Works(update=remade(args.client, kind, whole, held.live))
-    opts = pulumi.ResourceOptions(parent=parent, ignore_changes=[path for path, left in unknown.items() if left])
+    left = [path for path, unreadable in unknown.items() if unreadable]
+    opts = pulumi.ResourceOptions(parent=parent, ignore_changes=left, depends_on=[*args.after])
     return KubernetesObject(kind, child, whole, args.before_write, works, opts)

@@ -115,7 +115,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
             )
         raise PreflightError(
             f"namespace {namespace}: this identity may not {_listed(missing)}: its role is too narrow: run `pulumi up` "
-            "on the access stack as an administrator"
+            "on the access stack as an administrator (kinds that only a source has: name them in `kinds` there first)"
         )
     return exists is not False
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from errors import UserError
 from release.model import Observed, Phase, Release
 from settings import Action
+from settings.run import variable
 
 
 class NothingToDo(UserError):
@@ -57,14 +58,16 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
         case Action.ABORT:
             if flying is None:
                 live = committed.release.id if committed else "nothing"
-                raise NothingToDo(f"{prefix}no release is in flight: {live} is live; {_further_back(observed)}")
+                raise NothingToDo(
+                    f"{prefix}no release is in flight: {live} is live; {_further_back(workload, observed)}"
+                )
             target = before(workload, observed, flying.release.id, prefix)
             return Aim(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
         case Action.ROLLBACK:
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
-            done = f"{target.id} is live already: {last} was taken back; {_further_back(observed)}"
+            done = f"{target.id} is live already: {last} was taken back; {_further_back(workload, observed)}"
             return Aim(target, done if stays else f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
@@ -77,22 +80,25 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
     return Aim(desired, f"release {desired.id}")
 
 
-def _further_back(observed: Observed) -> str:
+def _further_back(workload: str, observed: Observed) -> str:
     """What to do to get to the release before the live one."""
     older = [record.release for record in observed.healthy()[1:2]]
     if not older:
-        return "its ledger holds none before it: deploy another image with SLIPWAY_IMAGE"
+        return f"its ledger holds none before it: deploy another image with {variable(workload)}"
     if observed.ledger[-1].outcome is Phase.HEALTHY:
         return "SLIPWAY_ACTION=rollback goes back to the release before it"
-    return f"to go back further, deploy that image: SLIPWAY_IMAGE={older[0].image}"
+    return f"to go back further, deploy that image: {variable(workload)}={older[0].image}"
 
 
 def before(workload: str, observed: Observed, release: str, prefix: str = "") -> Release:
-    """The newest Healthy release that is not this one; raises NothingToDo where there is none."""
-    for record in observed.healthy():
-        if record.release.id != release:
-            return record.release
+    """The newest Healthy release that is not this one, and not rejected; raises NothingToDo where there is none.
+
+    A rejected one is better than none.
+    """
+    others = (record for record in observed.healthy() if record.release.id != release)
+    if found := min(others, key=lambda it: bool(it.rejected), default=None):  # the first of its kind: the newest
+        return found.release
     raise NothingToDo(
         f"{prefix or f'workload {workload}: '}nothing to roll back to: its ledger holds no Healthy release besides "
-        f"{release or 'none'}; deploy an image with SLIPWAY_IMAGE"
+        f"{release or 'none'}; deploy an image with {variable(workload)}"
     )

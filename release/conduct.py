@@ -98,8 +98,8 @@ class Conductor:
                 )
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
-        if self.dependents:
-            self._say(Phase.DEGRADED, f"not touched, for they depend on it: {', '.join(self.dependents)}")
+        for other in self.dependents:
+            self.tell(f"{other}: left as it is, for it depends on {self.subject.name}")
 
     def _do(self, step: Step) -> None:
         match step:
@@ -132,7 +132,7 @@ class Conductor:
             case Reject():
                 by = self.provenance.get("actor") or "SLIPWAY_ACTION=reject"
                 self.book.reject(f"by {by}", step.release)
-                self._say(Phase.DEGRADED, f"release {step.release} is rejected: no environment takes it from here")
+                self._say(self.plan.phase, f"release {step.release} is rejected: no environment takes it from here")
 
     # The ledger
 

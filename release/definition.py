@@ -97,6 +97,12 @@ class Definition:
         return int(self.deployment["spec"].get("replicas", 1))
 
     @property
+    def progress_deadline(self) -> int | None:
+        """The author's, in seconds; None where nothing is said of it."""
+        said = self.deployment["spec"].get("progressDeadlineSeconds")
+        return None if said is None else int(said)
+
+    @property
     def port(self) -> int | str:
         """The first port of the Service, as the pods have it: its number, which alone the API server's proxy takes."""
         target = _target(self.service)
@@ -363,7 +369,7 @@ def _found(prefix: str, kind: str, workload: str, named: str | None, rendered: I
     if len(there) == 1:
         return next(iter(there.values()))
     if not there:
-        raise SourceError(f"{prefix}there is no {kind} among the objects: a workload is one {kind} behind a Service")
+        raise SourceError(f"{prefix}there is no {kind} among the objects: a workload is a Deployment behind a Service")
     raise SourceError(
         f"{prefix}there are {len(there)} {kind}s, none called {workload}: name the workload's with `{key}`: "
         + ", ".join(there)

@@ -69,6 +69,13 @@ def snapshot(client: Client, namespace: str) -> Snapshot:
         return dict(zip(SUFFIXES, pool.map(read_all, SUFFIXES), strict=True))
 
 
+def deployed(found: Snapshot, environment: str) -> set[str]:
+    """The workloads of an environment that have a Deployment, whoever may have taken them out of the settings."""
+    every = (it["metadata"].get("labels", {}) for it in found.get("Deployment", {}).values())
+    ours = ownership(environment).items()
+    return {it["app.kubernetes.io/instance"] for it in every if ours <= it.items()}
+
+
 def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:
     """What a snapshot says of a workload; raises UserError for an object of its name that isn't its own."""
     objects: dict[tuple[str, str], Manifest] = {}

@@ -202,7 +202,9 @@ class _Case:
     def _hold(self) -> Plan:
         flying = self.flying if self.resumes or self.aim.holds else None
         live = self.home or self.target
-        phase = flying.outcome if flying else Phase.HEALTHY
+        never = self.seen.ledger[-1] if self.seen.ledger and self.committed is None else None  # none was ever Healthy
+        told = flying or never
+        phase, known = (told.outcome, told.release.id) if told else (Phase.HEALTHY, self.id)
         tracks: list[TrackPlan] = []
         if live in self.seen.tracks:  # one with a release that is still to prove itself is left to the run that goes on
             unproven = flying is not None and self.seen.tracks[live].release == flying.release.id
@@ -221,7 +223,7 @@ class _Case:
         return self._made(
             Way.HOLD,
             phase,
-            self.aim.why if self.aim.rolls_back and not flying else f"{self.id} is {phase if flying else 'live'}",
+            self.aim.why if self.aim.rolls_back and not flying else f"{known} is {phase if told else 'live'}",
             first=tracks,
             pool=live.pool if self.seen.pool is None or not flying else self.seen.pool,
             preview=under_way or live,

@@ -23,6 +23,7 @@ from release.promotion import promote
 from release.rules import Rules
 from release.steps import Gate, Ready
 from settings import Action, Run
+from settings.run import variable
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,10 @@ def prepare(
         run = replace(run, action=Action.DEPLOY)
     kinds = kinds or Kinds(client)
     if run.action is not Action.DEPLOY and not _deployed(kinds, subject, world, exists=found is not None):
-        raise NothingToDo(f"workload {subject.name}: SLIPWAY_ACTION={run.action}: it has not been deployed yet")
+        raise NothingToDo(
+            f"workload {subject.name}: SLIPWAY_ACTION={run.action}: it has not been deployed yet: run without "
+            "SLIPWAY_ACTION to deploy it"
+        )
     rules = Rules.of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
@@ -133,9 +137,10 @@ def prepare(
 
 
 def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> bool:
-    """Whether anything of it is there; what may not be read might be."""
-    beside = () if world.objects else _beside(kinds, subject, "", exists=exists)
-    return bool(world.objects) or any(one.live is not None or not one.readable for one in beside)
+    """Whether anything of it is there that a run must not take away; what may not be read might be."""
+    if world.observed.tracks or world.live("ConfigMap", ledger.SUFFIX):
+        return True
+    return any(one.live is not None or not one.readable for one in _beside(kinds, subject, "", exists=exists))
 
 
 def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
@@ -227,7 +232,7 @@ def _wanted_image(
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
-            "set SLIPWAY_IMAGE in the job, or `image` in the stack file"
+            f"set {variable(subject.name)} in the job, or `image` in the stack file"
         )
     if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
@@ -273,7 +278,7 @@ def _held(  # noqa: PLR0917
         elif (kind, name) in target.held:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
-                "gone from the cluster: deploy an image with SLIPWAY_IMAGE instead"
+                "gone from the cluster: deploy an image with {variable(subject.name)} instead"
             )
     return held
 

@@ -45,6 +45,7 @@ class Stack(Model):
         self._names_apart(mistakes)
         self._prometheus_known(mistakes)
         self._dependencies(mistakes)
+        self._promotes_from_another(mistakes)
         mistakes.check()
         return self
 
@@ -78,6 +79,12 @@ class Stack(Model):
             mistakes.add(
                 ("workloads", circle[0], "dependsOn"), f"goes in a circle: {' after '.join(circle)}; remove one of them"
             )
+
+    def _promotes_from_another(self, mistakes: Mistakes) -> None:
+        here = self.environment
+        rule = here.promote_from if here else None
+        if here and rule and not rule.kubeconfig and rule.namespace == here.namespace:
+            mistakes.add(("environment", "promoteFrom"), "is this environment itself: nothing would ever come here")
 
     def _prometheus_known(self, mistakes: Mistakes) -> None:
         if self.environment is None or self.environment.prometheus:

@@ -257,7 +257,8 @@ def _phase(name: str, observed: Observed, last: Record | None, serving: Sequence
     why = reason(last.message, name, last.release.id) if last else ""
     reasons = [why] if why else []
     if last and last.outcome is Phase.DEGRADED:
-        reasons = [f"release {last.release.id}: {why or 'failed'}"]
+        told = f"release {last.release.id}"
+        reasons = [why if why.startswith(told) else f"{told}: {why or 'failed'}"]
     troubles = _troubles(observed, serving)
     if last is None:
         return (Phase.DEGRADED if troubles else Phase.HEALTHY), [*troubles, "its ledger is gone"]

@@ -300,7 +300,7 @@ def test_each_missing_right_is_named(bench, case):
     line = bench.refusal(KUBECONFIG=bench.identity(*narrowed(bench.namespace, lost)), KEY="x")
     assert line == (
         f"namespace {bench.namespace}: this identity may not {named}: its role is too narrow: run `pulumi up` on the "
-        "access stack as an administrator"
+        "access stack as an administrator (kinds that only a source has: name them in `kinds` there first)"
     )
 
 

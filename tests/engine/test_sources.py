@@ -1,11 +1,13 @@
 """The same app from manifests, a kustomization and a chart, under the strategies, on the real engine and cluster."""
 
 import json
+import re
 import time
 
 import pytest
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Secret, Service
+from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from demo.workspace import CHECKOUT
 from tests.engine.cluster_view import outcomes, records
@@ -42,11 +44,11 @@ def web(source, strategy, **settings):
 @pytest.mark.parametrize(("source", "strategy"), ALL if SOAK else [("kustomize", "blueGreen")])
 def test_released_and_rolled_back_without_losing_a_request(source, strategy, sources, namespace, images, admin, load):
     sources.configure(stack(namespace, web=web(source, strategy)))
-    first = sources.up(SLIPWAY_IMAGE=images.v1, CI_COMMIT_SHA="c0ffee").expect()
+    assert "added to the source's Deployment: preStop" in sources.preview(SLIPWAY_IMAGE=images.v1).expect().output
+    sources.up(SLIPWAY_IMAGE=images.v1, CI_COMMIT_SHA="c0ffee").expect()
     assert set(sources.up().expect().changes) == {"same"}
     annotations = admin.get(Service, SERVICES[source], namespace=namespace).metadata.annotations
     assert (annotations["slipway.dev/by-commit"], annotations["slipway.dev/image"]) == ("c0ffee", images.digest("v1"))
-    assert "added to the source's Deployment: preStop" in first.output
     with load(SERVICES[source]) as run:
         sources.up(SLIPWAY_IMAGE=images.v2).expect()
         sources.up(SLIPWAY_ACTION="rollback").expect()
@@ -116,12 +118,25 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
         SLIPWAY_IMAGE_END=images.v1,
     ).expect(1)
     assert "workload api: release" in failed.output
-    assert "api: Degraded: not touched, for they depend on it: web, end" in failed.output
+    for other in ("web", "end"):
+        assert f"{other}: left as it is, for it depends on api" in failed.output
     assert outcomes(admin, namespace, "other") == ["Healthy"]
+    for kind in (Deployment, Service, PodDisruptionBudget):
+        assert {it.metadata.name for it in admin.list(kind, namespace=namespace)} <= {"api", "other"}
     assert {it.metadata.name for it in admin.list(Deployment, namespace=namespace)} == {"api", "other"}
-    del workloads["end"]
-    project.configure(stack(namespace, **workloads))
-    project.up(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1, SLIPWAY_IMAGE_OTHER=images.v1).expect()
+    settled = project.up(SLIPWAY_ACTION="settle").expect()
+    assert re.search(r"api: Degraded: \w+ is Degraded", settled.output)
+    refused = project.up(SLIPWAY_WORKLOADS="web", SLIPWAY_IMAGE_WEB=images.v1).expect(1)
+    assert "workload web depends on api, which has no Healthy release" in refused.output
+    refused = project.up(SLIPWAY_IMAGE_API=images.v1).expect(1)
+    for missing in ("WEB", "END"):
+        assert f"set SLIPWAY_IMAGE_{missing} in the job" in refused.output
+    del workloads["end"], workloads["other"]
+    shown = project.configure(stack(namespace, **workloads)).preview(
+        SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1
+    )
+    assert "other is not in the stack file: what this stack has made of it is deleted" in shown.expect().output
+    project.up(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1).expect()
     assert outcomes(admin, namespace, "web") == ["Healthy"]
     order = [
         name for _, name in project.up(SLIPWAY_IMAGE_API=images.v2, SLIPWAY_IMAGE_WEB=images.v2).expect().operations()

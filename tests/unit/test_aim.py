@@ -1,6 +1,7 @@
 """Which release a run is about, row by row of the table in release/aim.py."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -54,6 +55,13 @@ ROWS = {
 }  # fmt: skip
 
 
+def test_a_rollback_passes_over_a_rejected_release_where_there_is_another_one():
+    first, second, third = (Record(n, one, HEALTHY, "", "", 1.0) for n, one in enumerate((V1, V2, V3), 1))
+    second = replace(second, rejected="by jane")
+    assert aim("app", Observed(ledger=(first, second, third)), V3, Action.ROLLBACK).release == V1
+    assert aim("app", Observed(ledger=(second, third)), V3, Action.ROLLBACK).release == V2
+
+
 def rows():
     """The table of the docstring: action, ledger, aim."""
     lines = [line for line in (aim.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
@@ -95,9 +103,9 @@ def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
         (LIVE, Action.PROMOTE, "run without SLIPWAY_ACTION to deploy"),
         (LIVE, Action.ABORT, f"{V1.id} is live; its ledger holds none before it: deploy another image"),
         (TWO, Action.ABORT, f"{V2.id} is live; SLIPWAY_ACTION=rollback goes back to the release before it"),
-        (FAILED, Action.ABORT, f"{V2.id} is live; to go back further, deploy that image: SLIPWAY_IMAGE={V1.image}"),
+        (FAILED, Action.ABORT, f"{V2.id} is live; to go back further, deploy that image: SLIPWAY_IMAGE_APP={V1.image}"),
         (NOTHING, Action.ABORT, "nothing is live"),
-        (LIVE, Action.ROLLBACK, f"no Healthy release besides {V1.id}; deploy an image with SLIPWAY_IMAGE"),
+        (LIVE, Action.ROLLBACK, f"no Healthy release besides {V1.id}; deploy an image with SLIPWAY_IMAGE_APP"),
     ],
 )
 def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
@@ -108,7 +116,7 @@ def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
 def test_a_rollback_that_finds_the_failed_release_taken_back_already_says_how_to_go_further():
     why = aim("app", FAILED, V3, Action.ROLLBACK).why
     assert why.startswith(f"{V2.id} is live already: {V3.id} was taken back; ")
-    assert why.endswith(f"SLIPWAY_IMAGE={V1.image}")
+    assert why.endswith(f"SLIPWAY_IMAGE_APP={V1.image}")
 
 
 def test_before_names_the_workload_where_no_action_is_given():
