@@ -238,7 +238,7 @@ class Project:
 
     def cancel(self) -> Outcome:
         """`pulumi cancel`: lifts the lock that a killed run has left."""
-        return self.pulumi("cancel", "--yes")
+        return self.pulumi("cancel", "--yes", "--stack", self.stack)
 
     def pulumi(self, *arguments: str, environ: Mapping[str, str] | None = None) -> Outcome:
         """Any other command of Pulumi."""
