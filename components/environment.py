@@ -15,6 +15,7 @@ from components.workload import Workload, WorkloadArgs
 from errors import UserError
 from preflight import cluster
 from release.aim import NothingToDo
+from release.image import ImageUnresolved
 from release.kinds import Kinds
 from release.manifests import Subject
 from release.observe import Snapshot, deployed, snapshot
@@ -147,6 +148,8 @@ def _prepared(
                 idle[key] = error
             else:
                 pulumi.log.info(f"{key}: not deployed yet, and this run is for others")
+        except ImageUnresolved:  # a registry that does not answer is waited for once, not for each workload
+            raise
         except UserError as error:
             mistakes.append(error)
     if run.only and run.action is Action.DEPLOY:

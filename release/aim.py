@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from errors import UserError
-from release.model import Observed, Phase, Release
+from release.model import Observed, Phase, Record, Release
 from settings import Action
 from settings.run import variable
 
@@ -91,12 +91,16 @@ def _further_back(workload: str, observed: Observed) -> str:
 
 
 def before(workload: str, observed: Observed, release: str, prefix: str = "") -> Release:
-    """The newest Healthy release that is not this one, and not rejected; raises NothingToDo where there is none.
+    """The newest Healthy release that is not this one; raises NothingToDo where there is none.
 
-    A rejected one is better than none.
+    A rejected one only where there is no other, unless it is live: users who are served by it are left where they are.
     """
+
+    def rejected(record: Record) -> bool:
+        return bool(record.rejected) and record != observed.committed
+
     others = (record for record in observed.healthy() if record.release.id != release)
-    if found := min(others, key=lambda it: bool(it.rejected), default=None):  # the first of its kind: the newest
+    if found := min(others, key=rejected, default=None):  # the first of its kind: the newest
         return found.release
     raise NothingToDo(
         f"{prefix or f'workload {workload}: '}nothing to roll back to: its ledger holds no Healthy release besides "

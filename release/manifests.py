@@ -38,10 +38,10 @@ class Subject:
         if scaler := source.autoscaler:
             spec = scaler["spec"]
             known["autoscaler"] = Autoscaler(min=spec.get("minReplicas", 1), max=spec["maxReplicas"])
+        elif "replicas" not in workload.model_fields_set:
+            known["replicas"] = source.replicas
         if "progress_deadline" not in workload.model_fields_set and source.progress_deadline:
             known["progress_deadline"] = source.progress_deadline
-        if not source.autoscaler and "replicas" not in workload.model_fields_set:
-            known["replicas"] = source.replicas
         return cls(name, environment, workload.model_copy(update=known), source)
 
     @property

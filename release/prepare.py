@@ -278,7 +278,7 @@ def _held(  # noqa: PLR0917
         elif (kind, name) in target.held:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
-                "gone from the cluster: deploy an image with {variable(subject.name)} instead"
+                f"gone from the cluster: deploy an image with {variable(subject.name)} instead"
             )
     return held
 

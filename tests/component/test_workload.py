@@ -13,6 +13,7 @@ import pytest
 
 from components.before_write import BeforeWrite
 from components.workload import Workload, WorkloadArgs
+from errors import UserError
 from release import ledger
 from release.manifests import Subject
 from release.observe import SUFFIXES
@@ -688,6 +689,14 @@ def test_no_value_stands_anywhere_else(cluster, strategy):
 )
 def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
     assert set(cluster.run(V1, held=held, **EVERYTHING).one("Secret").ignored) == ignored
+
+
+def test_a_rollback_whose_secret_is_gone_says_which_and_what_to_do(cluster):
+    for version in (V1, V2):
+        cluster.run(version, secretEnv={"API_KEY": {"fromEnv": "API_KEY"}})
+    cluster.secrets.clear()
+    with pytest.raises(UserError, match=r"gone from the cluster: deploy an image with SLIPWAY_IMAGE_MYAPP instead$"):
+        cluster.run(action=Action.ROLLBACK)
 
 
 def test_a_held_secret_does_not_print_its_values():

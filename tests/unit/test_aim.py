@@ -60,6 +60,9 @@ def test_a_rollback_passes_over_a_rejected_release_where_there_is_another_one():
     second = replace(second, rejected="by jane")
     assert aim("app", Observed(ledger=(first, second, third)), V3, Action.ROLLBACK).release == V1
     assert aim("app", Observed(ledger=(second, third)), V3, Action.ROLLBACK).release == V2
+    for outcome, action in ((PAUSED, Action.ABORT), (PAUSED, Action.ROLLBACK), (DEGRADED, Action.ROLLBACK)):
+        seen = Observed(ledger=(first, second, replace(third, outcome=outcome)))
+        assert aim("app", seen, V3, action).release == V2, "it is live: users are not moved off it"
 
 
 def rows():
