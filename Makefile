@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/slipway
 VENV  := $(CACHE)/venv-$(shell sha256sum requirements-dev.txt | cut -c1-12)
+PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -c1-12)
 PY    := .venv/bin/python
 NAME  ?= demo
 
@@ -11,10 +12,19 @@ NAME  ?= demo
 help:            ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
 
-.venv: requirements-dev.txt  # the environment lives in the cache, so that a fresh clone has it at once
-	@test -e $(VENV)/.done || { echo "installing the Python packages ..."; rm -rf $(VENV); python3 -m venv $(VENV) \
-	  && $(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt && touch $(VENV)/.done; }
-	@ln -sfn $(VENV) .venv
+# Environments live in the cache, so that a fresh clone has them at once: one of the tests and tools, and one as a user's
+# project has it, with what the program needs and nothing else (Pulumi's language host lists all packages in each run).
+define environment
+	@test -e $(1)/.done || { echo "installing the Python packages of $(2) ..."; rm -rf $(1); python3 -m venv $(1) \
+	  && $(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(2) && touch $(1)/.done; }
+	@ln -sfn $(1) $(3)
+endef
+
+.venv: requirements-dev.txt .venv-program
+	$(call environment,$(VENV),requirements-dev.txt,.venv)
+
+.venv-program: requirements.txt
+	$(call environment,$(PROGRAM_VENV),requirements.txt,.venv-program)
 
 demo: .venv      ## bring up a real cluster and run the program on it: access, staging, production, v2 under load, rollback
 	@$(PY) -m sandbox up --name $(NAME)

@@ -6,12 +6,12 @@
 
 import pulumi
 
-from errors import UserError
+from components.program import run
 from settings.load import load
 
 
 def main() -> None:
-    """Reads the settings and builds what they name; a mistake of the user ends the run with one line each."""
+    """Reads the settings and builds what they name."""
     stack = load()
     if stack.access:
         from components.access import Access, AccessArgs  # noqa: PLC0415  each stack loads only what it builds
@@ -24,7 +24,4 @@ def main() -> None:
         pulumi.export("workloads", Environment(stack.environment.name, args).summary)
 
 
-try:
-    main()
-except UserError as error:
-    raise pulumi.RunError(str(error)) from None
+run(main)

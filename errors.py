@@ -4,5 +4,5 @@
 class UserError(Exception):
     """Something the user can put right: the text says what is wrong, where, and what to do.
 
-    The program turns it into `pulumi.RunError`: one line a mistake, exit status 1, no traceback.
+    The program ends with it (components/program.py): one line a mistake, no traceback.
     """

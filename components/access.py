@@ -20,6 +20,7 @@ from components.identity import (
     LedgerReader,
     LedgerReaderArgs,
 )
+from components.log import Log
 from components.namespace import EnvironmentNamespace, NamespaceArgs
 from components.provider import kubernetes_provider
 from components.pull_secret import pull_secret
@@ -57,6 +58,7 @@ class Access(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Access", name, None, opts)
+        log = Log(self)
         facts = args.facts or observe(args.settings)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         self._name, self._args, self._facts = name, args, facts
@@ -68,20 +70,18 @@ class Access(pulumi.ComponentResource):
         }
         bound: list[pulumi.Resource] = []
         if args.settings.scope == "cluster":
-            pulumi.log.warn(
+            log.warn(
                 f"scope: cluster: {DEPLOY}'s token reads and writes workloads and secrets in every namespace, "
-                "kube-system included, and can so become administrator; scope: namespace keeps it in its own",
-                self,
+                "kube-system included, and can so become administrator; scope: namespace keeps it in its own"
             )
             wide = ClusterBindingArgs(
                 DEPLOY, [namespace.name for namespace in namespaces.values()], rights.deploy(None)
             )
             bound.append(ClusterBinding(f"{name}-{DEPLOY}", wide, self._opts))
         if not facts.can_guard:
-            pulumi.log.warn(
+            log.warn(
                 "this cluster has no admission policies (Kubernetes 1.30 and later have): the deploy account can mint "
-                "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token",
-                self,
+                "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token"
             )
         built = {
             environment: self._environment(environment, settings, namespaces[environment].name, bound)
@@ -92,10 +92,9 @@ class Access(pulumi.ComponentResource):
 
             for scope, members in variables.by_scope(args.settings).items():
                 if len(members) > 1:
-                    pulumi.log.info(
+                    log.info(
                         f"GitLab scope {scope} serves {', '.join(name for name, _ in members)}: one context each in "
-                        "KUBECONFIG_FILE; KUBE_TOKEN is left out, it could be one environment's only",
-                        self,
+                        "KUBECONFIG_FILE; KUBE_TOKEN is left out, it could be one environment's only"
                     )
             values = [(variable, self._value(variable, built)) for variable in self._variables()]
             GitLabProject(f"{name}-gitlab", GitLabProjectArgs(args.settings, facts.project, values), self._opts)

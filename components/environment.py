@@ -9,6 +9,7 @@ import pulumi
 
 from components.before import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
 from components.before_write import BeforeWrite
+from components.log import Log
 from components.provider import kubernetes_provider
 from components.source import definition
 from components.workload import Workload, WorkloadArgs
@@ -42,7 +43,7 @@ class Environment(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
-        namespace, preview = args.settings.namespace, pulumi.runtime.is_dry_run()
+        namespace, preview, log = args.settings.namespace, pulumi.runtime.is_dry_run(), Log(self)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         subjects = {
             key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))
@@ -59,15 +60,15 @@ class Environment(pulumi.ComponentResource):
                 f"namespace {namespace} does not exist: run `pulumi up` on the access stack, which makes it"
             )
         if not exists:
-            pulumi.log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new", self)
+            log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new")
         with cluster.telling(client):
             found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
             for gone in sorted(deployed(found or {}, args.settings.name) - set(subjects)):
-                pulumi.log.warn(f"{gone} is not in the stack file: what this stack has made of it is deleted", self)
+                log.warn(f"{gone} is not in the stack file: what this stack has made of it is deleted")
             offered = ledgers_before(client, args.settings)
-            prepared = _prepared(kinds, subjects, args.run, found, offered, preview=preview)
+            prepared = _prepared(kinds, subjects, args.run, found, offered, log=log, preview=preview)
             for warning in policed(client, args.settings, prepared.values(), exists=exists):
-                pulumi.log.warn(warning, self)
+                log.warn(warning)
         below = pulumi.ResourceOptions(parent=self, provider=provider)
         before_write = BeforeWrite()
         self.workloads: dict[str, Workload] = {}
@@ -115,6 +116,7 @@ def _prepared(
     found: Snapshot | None,
     offered: Ledgers | None,
     *,
+    log: Log,
     preview: bool,
 ) -> dict[str, Prepared]:
     """Every workload with its plan. Where an action is for some of them only, the others are held as they are.
@@ -132,9 +134,9 @@ def _prepared(
             run,
             found,
             preview=preview,
-            warn=pulumi.log.warn,
+            warn=log.warn,
             offered=before,
-            tell=pulumi.log.info,
+            tell=log.info,
             kinds=kinds,
         )
 
@@ -147,7 +149,7 @@ def _prepared(
             if key in asked:
                 idle[key] = error
             else:
-                pulumi.log.info(f"{key}: not deployed yet, and this run is for others")
+                log.info(f"{key}: not deployed yet, and this run is for others")
         except ImageUnresolved:  # a registry that does not answer is waited for once, not for each workload
             raise
         except UserError as error:
@@ -159,7 +161,7 @@ def _prepared(
     if mistakes:
         raise UserError("\n".join(map(str, mistakes)))
     for key, why in idle.items():
-        pulumi.log.info(str(why))
+        log.info(str(why))
         with suppress(NothingToDo):
             prepared[key] = one(key, held)
     return prepared

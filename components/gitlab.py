@@ -7,6 +7,7 @@ import pulumi
 import pulumi_gitlab as gitlab
 
 from access.variables import Variable
+from components.log import Log
 from preflight.gitlab import MARK, Project, api_url
 from settings import Access
 
@@ -91,10 +92,9 @@ class GitLabProject(pulumi.ComponentResource):
             if "*" in environment.scope:  # a pattern for many environments, which the pipeline makes
                 continue
             if args.project.environments.get(environment.scope) is False:
-                pulumi.log.info(
+                Log(self).info(
                     f"GitLab has an environment {environment.scope} already, made by a pipeline or by hand: it is left "
-                    "as it is, with its deployments; tier and url are not set",
-                    self,
+                    "as it is, with its deployments; tier and url are not set"
                 )
                 continue
             made = gitlab.ProjectEnvironment(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as k8s
 
-from release.manifests import FIELD_MANAGER, ownership
+from release.manifests import APPLIED, ownership
 
 
 def metadata(
@@ -15,10 +15,10 @@ def metadata(
     labels: Mapping[str, str] | None = None,
     annotations: Mapping[str, str] | None = None,
 ) -> k8s.meta.v1.ObjectMetaArgs:
-    """Name, ownership labels, and one field manager: a right that is taken out of a role must go for good."""
+    """Name, ownership labels, and how it is applied: a right that is taken out of a role must go for good."""
     return k8s.meta.v1.ObjectMetaArgs(
         name=name,
         namespace=namespace,
         labels={**ownership(environment), **(labels or {})},
-        annotations={**FIELD_MANAGER, **(annotations or {})},
+        annotations={**APPLIED, **(annotations or {})},
     )

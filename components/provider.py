@@ -1,15 +1,20 @@
 """The one explicit Kubernetes provider of a stack, with its settings in one place."""
 
+import inspect
+from typing import Any
+
 import pulumi
 import pulumi_kubernetes as k8s
+
+UPSERT = "upsert_existing_objects"
 
 
 def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -> k8s.Provider:
     """The provider for the cluster of the kubeconfig in use (KUBECONFIG).
 
     - Upsert: a run killed after a create finds the object there; the next run takes it over and goes on. What isn't
-      ours is refused before (release/observe.py).
-    - Patch force: a field that somebody set by kubectl is taken back, instead of a conflict that stops the run.
+      ours is refused before (release/observe.py). Older packages (4.25) have no such setting: their provider always
+      does so.
     - Mutable ConfigMaps and Secrets: those of a source are changed in place, as kubectl does; a replacement takes them
       away for a moment. What a release reads is immutable, and has another name when its content changes.
     - Cluster identifier: without it a kubeconfig whose server or CA differs from the last run's replaces the provider
@@ -17,13 +22,14 @@ def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -
       another cluster is seen by observing: what isn't there is made.
     - Client settings: with the defaults 100 workloads took 14.7 s (facts.md).
     """
+    known = inspect.signature(k8s.Provider._internal_init).parameters
+    newer: dict[str, Any] = {UPSERT: True} if UPSERT in known else {}
     return k8s.Provider(
         name,
-        upsert_existing_objects=True,
-        enable_patch_force=True,
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
         cluster_identifier="slipway",
         kube_client_settings=k8s.KubeClientSettingsArgs(qps=200, burst=400),
         opts=opts,
+        **newer,
     )

@@ -16,17 +16,21 @@ from lightkube.types import PatchType
 
 from components.before_write import BeforeWrite, Work, Works
 from components.kubernetes_object import KubernetesObject
+from components.log import Log
+from components.program import at_end
 from components.remade import remade
 from components.strategies import BlueGreen, Canary
 from release import ledger, manifests, report
 from release.conduct import SCALER, Conductor
-from release.interrupt import Interrupt
+from release.interrupt import Interrupt, Interrupted
 from release.ledger import PROMOTES
 from release.manifests import PREVIEW
 from release.model import Manifest, Phase, Pool, TrackName
 from release.model import Release as ReleaseOf
 from release.plan import LEDGER, SERVICE, TrackPlan
 from release.prepare import PROVENANCE, RUNS, Prepared, declared
+from release.rollout import ReleaseFailed
+from release.steps import Gate
 
 
 @dataclass
@@ -51,7 +55,8 @@ class Release(pulumi.ComponentResource):
         self._prepared, plan = args.prepared, args.prepared.plan
         subject = self._prepared.subject
         self._owners: dict[type, pulumi.Resource] = {}
-        pulumi.log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}", self)
+        self._log = Log(self)
+        self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
         self._conductor = self._conducted()
 
         before: list[pulumi.Resource] = [*args.after]
@@ -94,7 +99,7 @@ class Release(pulumi.ComponentResource):
             plan=prepared.plan,
             strategy=prepared.rules.strategy,
             book=book,
-            tell=lambda line: pulumi.log.info(line, self),
+            tell=self._log.info,
             report=self._reported,
             provenance=prepared.provenance,
             dependents=self._args.dependents,
@@ -108,7 +113,7 @@ class Release(pulumi.ComponentResource):
         try:
             report.write(report.directory(), subject.environment.name, subject.name, book.records)
         except Exception as error:  # whatever it is: the release itself goes on
-            pulumi.log.warn(f"{subject.name}: no report in {report.directory()}: {error or type(error).__name__}", self)
+            self._log.warn(f"{subject.name}: no report in {report.directory()}: {error or type(error).__name__}")
 
     def _told(self) -> dict[str, str]:
         """The ledger's annotations: which release is live after this run, and which one waits."""
@@ -170,10 +175,19 @@ class Release(pulumi.ComponentResource):
         gate = self._prepared.plan.gates.get(where)
         by = None if kind == "Deployment" else self._prepared.by
         wanted = declared(dict(manifest), live, always=gate is not None, by=by)
-        gates = [partial(self._conductor.passes, gate)] if gate else []
+        gates = [partial(self._pass, gate)] if gate else []
         works = Works([*first, *gates], update=remade(self._args.client, kind, wanted, live))
         opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after])
         return KubernetesObject(kind, name, wanted, self._args.before_write, works, opts)
+
+    def _pass(self, gate: Gate, interrupt: Interrupt) -> None:
+        """Why it failed is told once, at the end; the engine repeats what a hook raises three times."""
+        try:
+            self._conductor.passes(gate, interrupt)
+        except (ReleaseFailed, Interrupted) as end:
+            at_end(self._name, self._conductor.standing(end))
+            what = "failed" if isinstance(end, ReleaseFailed) else "was interrupted"
+            raise type(end)(f"release {self._prepared.plan.release.id} {what}: see the last lines") from None
 
     def _with_provenance(self, planned: TrackPlan) -> dict[str, Any]:
         """The Deployment, annotated with the run that gave it its release; one that keeps it keeps what is there."""

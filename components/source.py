@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from components.log import Log
 from release.definition import IMAGE, REPOSITORY, TAG, Definition, Rendered, SourceError, define, left_out
 from release.documents import documents
 from settings import Workload
@@ -31,11 +32,12 @@ def definition(name: str, workload: Workload, namespace: str, provider: pulumi.P
     else:
         assert source.helm is not None  # noqa: S101  the settings have one of the three
         rendered = render.helm(name, source.helm)
+    log = Log()
     found = define(name, source, rendered, namespace, workload.pre_stop)
     for hook in left_out(rendered):
-        pulumi.log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
+        log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
     for addition in found.additions if pulumi.runtime.is_dry_run() else ():
-        pulumi.log.info(f"{name}: added to the source's Deployment: {addition}")
+        log.info(f"{name}: added to the source's Deployment: {addition}")
     return found
 
 

@@ -6,8 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", "slipway", ".venv")
+PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", "slipway")
+VENV = CHECKOUT / ".venv-program"
+"""What the program needs and nothing else, as a user's project has it."""
 STACK_FILES = ("Pulumi.yaml", "Pulumi.access.yaml", "Pulumi.staging.yaml", "Pulumi.production.yaml")
+
+
+def link_program(directory: Path) -> None:
+    """The program and its environment, as links."""
+    for link, target in {**{name: CHECKOUT / name for name in PROGRAM}, ".venv": VENV}.items():
+        (directory / link).unlink(missing_ok=True)
+        (directory / link).symlink_to(target)
 
 
 class CommandFailed(Exception):
@@ -20,10 +29,7 @@ class Workspace:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        for name in PROGRAM:
-            link = directory / name
-            link.unlink(missing_ok=True)
-            link.symlink_to(CHECKOUT / name)
+        link_program(directory)
         for name in STACK_FILES:
             (directory / name).write_text((CHECKOUT / name).read_text())
 

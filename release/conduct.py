@@ -16,7 +16,7 @@ from lightkube.types import PatchType
 from errors import UserError
 from release import checks, manifests, rollout
 from release.checks.model import Status, Target, Verdict
-from release.interrupt import Interrupt, InterruptibleClock
+from release.interrupt import Interrupt, Interrupted, InterruptibleClock
 from release.ledger import Book
 from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
 from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
@@ -81,6 +81,23 @@ class Conductor:
             raise
         finally:
             self.report(self.book)
+
+    def standing(self, end: ReleaseFailed | Interrupted) -> str:
+        """One sentence on where users are, for a run that ends before its release does."""
+        release = self.plan.release.id
+        try:
+            pods = _shares(self._behind_service())
+        except httpx2.HTTPError as error:
+            pods, users = {}, f"where users are can't be read ({error})"
+        else:
+            total = sum(pods.values())
+            parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(pods.items())]
+            users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
+        if isinstance(end, ReleaseFailed):
+            return f"{users}; {str(end).partition(': ')[2] or end}"
+        return (
+            f"{users}; release {release} is under way: run again to go on, or with SLIPWAY_ACTION=abort to take it back"
+        )
 
     def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
         self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))
@@ -333,13 +350,17 @@ class Conductor:
     def _note(self, what: str) -> None:
         """A moment of the timeline, with the pods that the Service could send to; a picture is not worth a failure."""
         try:
-            labels: dict[str, Any] = {**self.subject.selector}
-            if pool := self._serving():
-                labels[POOL_LABEL] = str(pool)
-            found = self.client.list(Pod, namespace=self.subject.namespace, labels=labels)
-            self.book.note(what, _shares(found) if pool else {})
+            self.book.note(what, _shares(self._behind_service()))
         except httpx2.HTTPError:
             return
+
+    def _behind_service(self) -> list[Pod]:
+        """The pods that the Service could send to."""
+        pool = self._serving()
+        if pool is None:
+            return []
+        labels: dict[str, Any] = {**self.subject.selector, POOL_LABEL: str(pool)}
+        return [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)]
 
 
 def _shares(pods: Iterable[Pod]) -> dict[str, int]:

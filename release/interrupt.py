@@ -3,6 +3,7 @@
 import queue
 import threading
 import time
+import weakref
 
 from errors import UserError
 from release.checks.clock import Item, RealClock
@@ -19,6 +20,13 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        _every.add(self)
+
+    @staticmethod
+    def end_all() -> None:
+        """The whole run is to stop."""
+        for each in list(_every):
+            each.set()
 
     def set(self) -> None:
         """From now on every wait ends."""
@@ -32,6 +40,9 @@ class Interrupt:
         """Waits; raises Interrupted where it is, or becomes, time to stop."""
         if self._event.wait(seconds) if seconds else self._event.is_set():
             raise Interrupted("the run was ended from outside: run again, it goes on from here")
+
+
+_every: "weakref.WeakSet[Interrupt]" = weakref.WeakSet()
 
 
 class InterruptibleClock(RealClock):

@@ -11,9 +11,14 @@ from settings import Autoscaler, Environment, Probe, Workload
 MANAGER = "slipway"
 """In whose name the objects are applied, by the provider and where an object is made again (components/remade.py)."""
 
-FIELD_MANAGER = {"pulumi.com/patchFieldManager": MANAGER}
-"""The provider's own name for its changes is random and kept in the state: with the state lost, the next change would
-conflict with the last one, and fields that are dropped would stay for ever (measured on 4.32)."""
+APPLIED = {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "true"}
+"""How the provider applies an object.
+
+Its own name for its changes is random and kept in the state: with the state lost, the next change would conflict with
+the last one, and fields that are dropped would stay for ever (measured on 4.25 and 4.32). Force: a field that somebody
+set by kubectl is taken back, instead of a conflict that stops the run; said on each object, since a provider of 4.25
+has no setting for it.
+"""
 
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """The provider does not wait: a Service would cost 10 s, a Deployment would hide why it does not come up. We wait."""
@@ -95,7 +100,7 @@ class Subject:
             "name": f"{self.name}{suffix}",
             "namespace": self.namespace,
             "labels": self.labels,
-            "annotations": {**self.workload.annotations, **FIELD_MANAGER, **(annotations or {})},
+            "annotations": {**self.workload.annotations, **APPLIED, **(annotations or {})},
         }
 
     def adopted(self, manifest: Manifest, annotations: Mapping[str, str] | None = None) -> dict[str, Any]:

@@ -23,9 +23,9 @@ def up(paths: Paths) -> int:
     display = Display()
     with display.building() as report:
         executables = tools.prepare(report, display.say)
-    for provider in official.not_installed():
+    for provider in official.missing(os.environ):
         got = official.try_to_install(provider, executables["pulumi"])
-        display.say(f"  official {provider} plugin: {'installed' if got else 'not to be had here, a stand-in serves'}")
+        display.say(f"  official {provider} plugin: {'installed' if got else 'not to be had here'}")
     with _locked(paths):
         if startup.stands(paths, executables):
             display.say(f"sandbox {paths.name} is up already")

@@ -1,21 +1,18 @@
-"""Finds, and where the internet is open installs, the official Pulumi plugins: they are always to be preferred."""
+"""Pulumi's provider plugins: the ones that a user has, and where they are put for the engine."""
 
-import hashlib
 import importlib.metadata
 import os
-import re
 import subprocess
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from sandbox.paths import Paths, cache_dir
+from sandbox.paths import cache_dir
 
-PLUGINS = (
-    "pulumi-language-python",
-    "pulumi-resource-pulumi-python",
-    "pulumi-resource-kubernetes",
-    "pulumi-resource-gitlab",
-)
 PROVIDERS = ("kubernetes", "gitlab")
+
+
+def executable(provider: str) -> str:
+    return f"pulumi-resource-{provider}"
 
 
 def wanted_version(provider: str) -> str:
@@ -23,52 +20,22 @@ def wanted_version(provider: str) -> str:
     return importlib.metadata.version(f"pulumi-{provider}")
 
 
-def find(caller: dict[str, str]) -> dict[str, Path]:
-    """Plugin to executable: from $SLIPWAY_PLUGIN_DIR, the caller's PATH, or where `pulumi plugin install` puts them."""
-    search = [caller.get("SLIPWAY_PLUGIN_DIR", ""), *caller.get("PATH", "").split(os.pathsep)]
-    homes = [Path(caller.get("PULUMI_HOME") or Path.home() / ".pulumi"), _home()]
-    found = {}
-    for plugin in PLUGINS:
-        places = [Path(directory) for directory in search if directory]
-        provider = plugin.removeprefix("pulumi-resource-")
-        if provider in PROVIDERS:
-            places += [home / "plugins" / f"resource-{provider}-v{wanted_version(provider)}" for home in homes]
-        for place in places:
-            # Within `exec` the PATH has the sandbox's own directories, of this sandbox or another.
-            if os.access(place / plugin, os.X_OK) and not re.match(r"/(run|var/lib)/slipway/", str(place)):
-                found[plugin] = (place / plugin).resolve()
-                break
-    return found
+def find(provider: str, caller: Mapping[str, str]) -> Path | None:
+    """The plugin in a cache of Pulumi's: the caller's own, or that of `try_to_install`.
 
-
-def directory(paths: Paths, caller: dict[str, str]) -> list[str]:
-    """A directory with links to the caller's official plugins, to stand first on the PATH; none when there are none."""
-    chosen = find(caller)
-    if not chosen:
-        return []
-    # Named by its content: two callers with different plugins may run side by side.
-    name = hashlib.sha256(repr(sorted(chosen.items())).encode()).hexdigest()[:12]
-    links = paths.run / "official" / name
-    links.mkdir(parents=True, exist_ok=True)
-    for plugin, file in chosen.items():
-        draft = links / f".{plugin}.{os.getpid()}"
-        draft.symlink_to(file)
-        draft.rename(links / plugin)
-    return [str(links)]
-
-
-def not_installed() -> list[str]:
-    """Providers without an official plugin whose installation hasn't been tried yet."""
-    found = find(dict(os.environ))
-    return [
-        provider
-        for provider in PROVIDERS
-        if f"pulumi-resource-{provider}" not in found and not _refusal(provider).exists()
-    ]
+    One on the caller's PATH needs no looking for: the engine itself prefers it.
+    """
+    for home in (Path(caller.get("PULUMI_HOME") or Path.home() / ".pulumi"), _home()):
+        file = _place(home, provider) / executable(provider)
+        if os.access(file, os.X_OK) and not str(home).startswith("/var/lib/slipway/"):  # a sandbox's own, within `exec`
+            return file
+    return None
 
 
 def try_to_install(provider: str, pulumi: Path) -> bool:
     """Whether `pulumi plugin install` got it. Tried once per version: without a way to the internet it never will."""
+    if _refusal(provider).exists():
+        return False
     command = [str(pulumi), "plugin", "install", "resource", provider, f"v{wanted_version(provider)}"]
     environment = os.environ | {"PULUMI_HOME": str(_home()), "PULUMI_SKIP_UPDATE_CHECK": "true"}
     try:
@@ -80,6 +47,25 @@ def try_to_install(provider: str, pulumi: Path) -> bool:
         _refusal(provider).parent.mkdir(parents=True, exist_ok=True)
         _refusal(provider).write_text(f"{reason}\nRemove this file to have it tried again.\n")
     return not reason
+
+
+def missing(caller: Mapping[str, str]) -> Iterator[str]:
+    """Providers that the caller has nowhere and that could be tried to install."""
+    for provider in PROVIDERS:
+        if find(provider, caller) is None and not _refusal(provider).exists():
+            yield provider
+
+
+def link(provider: str, file: Path, home: Path) -> None:
+    """Puts the plugin where the engine looks for one of the wanted version, in a Pulumi home of the sandbox's own."""
+    place = _place(home, provider)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / executable(provider)).unlink(missing_ok=True)
+    (place / executable(provider)).symlink_to(file)
+
+
+def _place(home: Path, provider: str) -> Path:
+    return home / "plugins" / f"resource-{provider}-v{wanted_version(provider)}"
 
 
 def _home() -> Path:

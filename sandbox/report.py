@@ -17,7 +17,7 @@ def print_status(paths: Paths) -> bool:
     console = Console(highlight=False)
     running = supervision.daemons(paths)
     executables = tools.locate()
-    if not running or {tool.command for tool in tools.all_tools()} - set(executables):
+    if not running or {command for source in tools.sources() for command in source.makes} - set(executables):
         console.print(f"sandbox {paths.name} is down", markup=False)
         return False
     parts = components(paths, executables)

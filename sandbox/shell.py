@@ -9,26 +9,30 @@ from sandbox.errors import SandboxError
 from sandbox.paths import GITLAB, PROMETHEUS, REGISTRY, Paths
 
 PROXIES = {"http_proxy", "https_proxy", "all_proxy"}
-STAND_INS = Path(plugins.__file__).parent / "bin"
+GITLAB_DOUBLE = Path(plugins.__file__).parent / "bin" / "pulumi-resource-gitlab"
 
 
 def install_tools(paths: Paths, tools: dict[str, Path]) -> None:
-    """Puts links to the built tools, and starters of the plugin stand-ins, into the sandbox's bin directory."""
+    """Puts links to the tools into the sandbox's bin directory, and the plugins where the engine looks for them."""
     paths.bin.mkdir(exist_ok=True)
-    for command, file in tools.items():
-        (paths.bin / command).symlink_to(file)
-    for plugin in official.PLUGINS:
-        # They need this Python's packages, whatever the PATH.
-        starter = paths.bin / plugin
-        starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{STAND_INS / plugin}" "$@"\n')
-        starter.chmod(0o755)
+    providers = [official.executable(provider) for provider in official.PROVIDERS]
+    for command in tools.keys() - providers:  # the engine warns of providers that it finds on the PATH
+        (paths.bin / command).symlink_to(tools[command])
+    # The double needs this Python's packages, whatever the PATH.
+    starter = paths.state / "plugins" / GITLAB_DOUBLE.name
+    starter.parent.mkdir(exist_ok=True)
+    starter.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{GITLAB_DOUBLE}" "$@"\n')
+    starter.chmod(0o755)
+    built = {"kubernetes": tools[official.executable("kubernetes")], "gitlab": starter}
+    for provider, file in built.items():
+        official.link(provider, official.find(provider, os.environ) or file, paths.pulumi_home)
 
 
 def environment(paths: Paths, caller: dict[str, str]) -> dict[str, str]:
-    """The caller's environment with the sandbox's over it; official plugins of the caller's win over the stand-ins."""
+    """The caller's environment with the sandbox's over it."""
     token = paths.gitlab_token.read_text().strip()
     own_python = str(Path(sys.executable).parent)
-    path = [*official.directory(paths, caller), str(paths.bin), own_python, caller.get("PATH", os.defpath)]
+    path = [str(paths.bin), own_python, caller.get("PATH", os.defpath)]
     # There is no way out, so a proxy cannot be reached, and one that is set would be asked for the node's addresses.
     kept = {name: value for name, value in caller.items() if name.lower() not in PROXIES}
     return kept | {

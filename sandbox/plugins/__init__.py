@@ -1,1 +1,1 @@
-"""Stand-ins for Pulumi's own plugins, used only where the official ones cannot be installed."""
+"""The double of Pulumi's GitLab provider, used only where the official plugin cannot be installed."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from demo.workspace import CHECKOUT, PROGRAM
+from demo.workspace import CHECKOUT, link_program
 
 RUN_SECONDS = 180
 """A run that takes longer hangs: its tree is killed, and the test fails with what it had said."""
@@ -169,15 +169,18 @@ class Project:
         self.backend, self._runs = directory / "state", directory / "runs"
         for folder in (self.directory, self.backend, self._runs):
             folder.mkdir(parents=True, mode=0o700)
-        for name in (*PROGRAM, "Pulumi.yaml"):
-            (self.directory / name).symlink_to(CHECKOUT / name)
+        link_program(self.directory)
+        (self.directory / "Pulumi.yaml").symlink_to(CHECKOUT / "Pulumi.yaml")
+        home = directory / "home"
+        home.mkdir()
+        (home / "plugins").symlink_to(Path(os.environ["PULUMI_HOME"]) / "plugins")
         passphrase = directory / "passphrase"
         passphrase.touch(mode=0o600)
         passphrase.write_text("a passphrase for tests\n")
         self.environ = {key: value for key, value in os.environ.items() if not key.startswith(SILENT)} | {
             "PULUMI_BACKEND_URL": f"file://{self.backend}?metadata=skip",
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
-            "PULUMI_HOME": str(directory / "home"),
+            "PULUMI_HOME": str(home),
             "PULUMI_DEBUG_COMMANDS": "true",  # else there is no --event-log
             **(environ or {}),
         }

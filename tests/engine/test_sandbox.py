@@ -145,24 +145,22 @@ def test_exec_of_an_unknown_command_is_one_line(standing: Paths) -> None:
 
 def test_exec_finds_the_tools_and_the_plugins_of_the_sandbox(standing: Paths) -> None:
     tools = ["kubectl", "helm", "pulumi"]
-    plugins = ["pulumi-language-python", "pulumi-resource-pulumi-python"]
-    plugins += ["pulumi-resource-kubernetes", "pulumi-resource-gitlab"]
-    run = sandbox(standing, "exec", "sh", "-c", f"for tool in {' '.join(tools + plugins)}; do command -v $tool; done")
+    hosts = ["pulumi-language-python", "pulumi-language-python-exec", "pulumi-resource-pulumi-python"]
+    run = sandbox(standing, "exec", "sh", "-c", f"for tool in {' '.join(tools + hosts)}; do command -v $tool; done")
     assert run.returncode == 0
-    assert [Path(line).name for line in run.stdout.split()] == tools + plugins
+    assert [Path(line).name for line in run.stdout.split()] == tools + hosts
+    listed = json.loads(sandbox(standing, "exec", "pulumi", "plugin", "ls", "--json").stdout)
+    assert {it["name"] for it in listed} == {"kubernetes", "gitlab"}
 
 
-def test_an_official_plugin_of_the_caller_wins_over_the_stand_in(
+def test_a_plugin_on_the_callers_path_is_what_the_engine_finds(
     standing: Paths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     official = tmp_path / "pulumi-resource-kubernetes"
     official.write_text("#!/bin/sh\necho official\n")
     official.chmod(0o755)
-    monkeypatch.setenv("SLIPWAY_PLUGIN_DIR", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     assert sandbox(standing, "exec", "pulumi-resource-kubernetes").stdout == "official\n"
-    monkeypatch.delenv("SLIPWAY_PLUGIN_DIR")
-    found = sandbox(standing, "exec", "sh", "-c", "command -v pulumi-resource-kubernetes").stdout.strip()
-    assert found == str(standing.bin / "pulumi-resource-kubernetes")
 
 
 def test_secrets_are_readable_by_root_only(standing: Paths) -> None:

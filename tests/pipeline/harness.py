@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 import yaml
 
-from demo.workspace import CHECKOUT, PROGRAM
+from demo.workspace import CHECKOUT, link_program
 from sandbox import runner
 from sandbox.gitlab.job_variables import ref_is_protected
 from sandbox.gobuild import go_binary
@@ -226,7 +226,8 @@ class Delivery:
         """The program by links, the components, the app and the stack files."""
         root = self.repository
         root.mkdir()
-        for name in (*PROGRAM, "pipeline", "Pulumi.yaml", "requirements.txt"):
+        link_program(root)
+        for name in ("pipeline", "Pulumi.yaml", "requirements.txt"):
             (root / name).symlink_to(CHECKOUT / name)
         for name in ("templates", "ci"):
             shutil.copytree(CHECKOUT / name, root / name)

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 from lightkube import Client
 
-from demo.workspace import CHECKOUT, PROGRAM
+from demo.workspace import CHECKOUT, link_program
 from sandbox import tools
 from tests.engine.conftest import Images, images, namespace, pull, registry, sandbox  # noqa: F401  fixtures
 from tests.engine.conftest import admin as admin  # noqa: PLC0414
@@ -76,7 +76,8 @@ class Job:
     def __init__(self, directory: Path, store: Store, space: str) -> None:
         self.directory, self.store = directory / "job", store
         self.directory.mkdir()
-        for name in (*PROGRAM, "pipeline", "Pulumi.yaml"):
+        link_program(self.directory)
+        for name in ("pipeline", "Pulumi.yaml"):
             (self.directory / name).symlink_to(CHECKOUT / name)
         config: dict[str, Any] = {"config": stack(space, myapp=app(replicas=1))}
         (self.directory / "Pulumi.staging.yaml").write_text(json.dumps(config))

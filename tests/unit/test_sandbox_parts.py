@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from lightkube.models.core_v1 import Pod, PodStatus
 from lightkube.models.meta_v1 import ObjectMeta
 
-from sandbox import official, packages, tools, versions
+from sandbox import official, packages, tools, versions, wheels
 from sandbox.discovery import target, write
 from sandbox.errors import SandboxError
 from sandbox.paths import Paths
@@ -133,23 +133,28 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_installed_engine_is_used_if_it_is_new_enough(
     said: str, used: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    own = executable(tmp_path / "bin" / "pulumi", f"echo {said}")
-    monkeypatch.setenv("PATH", str(own.parent))
-    assert tools.locate() == ({"pulumi": own} if used else {})
+    engine = next(source for source in tools.sources() if source.name == "pulumi")
+    own = {command: executable(tmp_path / "bin" / command, f"echo {said}") for command in engine.makes}
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert tools.locate() == (own if used else {})
+    own["pulumi-language-python"].unlink()
+    assert tools.locate() == {}, "an engine without its hosts runs nothing"
 
 
 def test_a_built_tool_is_found_by_its_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    helm = next(tool for tool in tools.all_tools() if tool.command == "helm")
-    executable(helm.file.with_name("helm-v0.0.1"))
-    assert tools.locate() == {}
-    executable(helm.file)
-    assert tools.locate() == {"helm": helm.file}
+    kubectl = next(wheel for wheel in versions.wheels() if wheel.name == "kubectl")
+    place = wheels.directory(kubectl)
+    executable(place.with_name("kubectl-0.0.1") / "helm")
+    executable(place / "helm")
+    assert tools.locate() == {}, "another version, and half of this one"
+    executable(place / "kubectl")
+    assert tools.locate() == {"kubectl": place / "kubectl", "helm": place / "helm"}
 
 
 def test_every_module_is_pinned_and_its_version_is_what_its_commands_will_say() -> None:
     for module in versions.go_modules():
-        assert module.version in module.ldflags
+        assert (module.provider_version or module.version) in module.ldflags
         assert module.commands
         assert module.seconds > 0
 
@@ -162,27 +167,27 @@ def test_a_package_is_missing_when_one_of_its_executables_is(monkeypatch: pytest
     assert packages.missing() == ["not-there"]
 
 
-def test_official_plugins_are_found_on_the_path_in_a_named_directory_and_where_pulumi_installs_them(
-    tmp_path: Path,
-) -> None:
+def test_a_plugin_is_found_where_pulumi_installs_it_in_the_version_of_its_package(tmp_path: Path) -> None:
     version = official.wanted_version("gitlab")
     by_pulumi = tmp_path / "pulumi" / "plugins" / f"resource-gitlab-v{version}"
     gitlab = executable(by_pulumi / "pulumi-resource-gitlab")
     executable(by_pulumi.with_name("resource-kubernetes-v0.0.1") / "pulumi-resource-kubernetes")
-    language = executable(tmp_path / "path" / "pulumi-language-python")
-    named = executable(tmp_path / "named" / "pulumi-language-python")
-    caller = {"PATH": str(tmp_path / "path"), "PULUMI_HOME": str(tmp_path / "pulumi")}
-    assert official.find(caller) == {"pulumi-language-python": language, "pulumi-resource-gitlab": gitlab}
-    found = official.find(caller | {"SLIPWAY_PLUGIN_DIR": str(tmp_path / "named")})
-    assert found["pulumi-language-python"] == named
+    caller = {"PULUMI_HOME": str(tmp_path / "pulumi")}
+    assert official.find("gitlab", caller) == gitlab
+    assert official.find("kubernetes", caller) is None
+
+
+def test_the_provider_that_is_built_is_the_one_that_the_python_package_asks_for() -> None:
+    module = next(module for module in versions.go_modules() if module.provider)
+    assert module.provider_version == official.wanted_version(str(module.provider))
 
 
 def test_a_plugin_that_cannot_be_installed_is_tried_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     pulumi = executable(tmp_path / "pulumi-engine", "echo no route >&2; exit 1")
-    assert official.not_installed() == ["kubernetes", "gitlab"]
+    assert list(official.missing({})) == ["kubernetes", "gitlab"]
     assert not official.try_to_install("gitlab", pulumi)
-    assert official.not_installed() == ["kubernetes"]
+    assert list(official.missing({})) == ["kubernetes"]
 
 
 def test_a_record_of_an_earlier_boot_or_of_a_reused_pid_is_nobody(tmp_path: Path) -> None:

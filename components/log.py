@@ -1,0 +1,47 @@
+"""The one way in which the program says something: from whichever thread, to the resource that it is about.
+
+Pulumi's own `log` looks a resource's URN up in the event loop of the thread that calls it. The gates of a release run
+in threads of their own, which have none.
+"""
+
+import asyncio
+import contextvars
+import threading
+from collections.abc import Callable
+from functools import partial
+
+import grpc  # type: ignore[import-untyped]
+import pulumi
+
+
+class Log:
+    """Says lines about one resource. Made in the program's own thread; used from any."""
+
+    def __init__(self, about: pulumi.Resource | None = None) -> None:
+        self._about = about
+        self._thread, self._context = threading.get_ident(), contextvars.copy_context()
+        self._loop = asyncio.get_event_loop()
+
+    def info(self, line: str) -> None:
+        """A step of a release."""
+        self._say(pulumi.log.info, line)
+
+    def warn(self, line: str) -> None:
+        """What people should look at."""
+        self._say(pulumi.log.warn, line)
+
+    def error(self, line: str) -> None:
+        """What went wrong. The run ends with an error, whatever else it does."""
+        self._say(pulumi.log.error, line)
+
+    def _say(self, how: Callable[..., None], line: str) -> None:
+        try:
+            if threading.get_ident() == self._thread and not self._loop.is_closed():
+                how(line, self._about)
+                return
+            self._loop.call_soon_threadsafe(partial(how, line, self._about), context=self._context)
+        except RuntimeError:  # the program's loop has ended before this thread: without the resource no loop is needed
+            try:
+                how(line)
+            except grpc.RpcError:  # and the engine, too
+                return

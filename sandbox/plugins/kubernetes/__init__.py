@@ -1,1 +1,0 @@
-"""The `kubernetes` provider's double: generic server-side apply of any kind the API server knows."""
