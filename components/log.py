@@ -13,6 +13,19 @@ from functools import partial
 import grpc  # type: ignore[import-untyped]
 import pulumi
 
+MONITOR_GONE = "Resource monitor has terminated, shutting down"
+
+
+def leave_out_the_monitor() -> None:
+    """Keeps Pulumi's exec script from its last line after a run that failed: by then the user has been told why."""
+    error = pulumi.log.error
+
+    def say(text: str, resource: pulumi.Resource | None = None) -> None:
+        if text != MONITOR_GONE:
+            error(text, resource)
+
+    pulumi.log.error = say  # type: ignore[assignment]  # as that script calls it
+
 
 class Log:
     """Says lines about one resource. Made in the program's own thread; used from any."""

@@ -5,20 +5,14 @@ import signal
 import sys
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
-import pulumi
-
-from components.log import Log
+from components.log import Log, leave_out_the_monitor
 from errors import UserError
 from release.interrupt import Interrupt
 
 ALREADY_SAID = 32
 """Exit status by which Pulumi's language host knows that the user has been told what is wrong (its exec script)."""
 
-
-MONITOR_GONE = "Resource monitor has terminated, shutting down"
-"""What the SDK says where the engine has ended a run that failed: it has been told why, and at the end by us."""
 
 _last: dict[str, str] = {}
 
@@ -36,14 +30,12 @@ def run(build: Callable[[], None]) -> None:
     """
     signal.signal(signal.SIGINT, _interrupted)
     atexit.register(_say_last, Log())
-    pulumi.log.error = _without_monitor(pulumi.log.error)
+    leave_out_the_monitor()
     try:
         build()
-    except UserError as error:
-        Log().error(str(error))
-        sys.exit(ALREADY_SAID)
-    except KeyboardInterrupt:
-        Log().error("interrupted before anything was written: run again")
+    except (UserError, KeyboardInterrupt) as error:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine ends the others with it, and us who end already
+        Log().error(str(error) or "interrupted before anything was written: run again")
         sys.exit(ALREADY_SAID)
     signal.signal(signal.SIGINT, _interrupt_gates)
 
@@ -51,14 +43,6 @@ def run(build: Callable[[], None]) -> None:
 def _say_last(log: Log) -> None:
     for workload, line in _last.items():
         log.error(f"{workload}: {line}")
-
-
-def _without_monitor(error: Callable[..., None]) -> Callable[..., None]:
-    def say(text: str, *args: Any, **options: Any) -> None:
-        if text != MONITOR_GONE:
-            error(text, *args, **options)
-
-    return say
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:

@@ -30,6 +30,7 @@ from release.steps import (
     Begin,
     Check,
     Close,
+    Emptied,
     Finish,
     Gate,
     Mark,
@@ -46,6 +47,8 @@ from settings.checks import Check as CheckSettings
 SCALER = "slipway-scale"
 """Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
 POLL_SECONDS = 0.1
+EMPTIED_SECONDS = 10.0
+"""A controller takes a part of a second; one that is away is met again where the release's own pods are waited for."""
 VALUES = 20
 """Measured values of a check that the ledger keeps, the newest."""
 
@@ -118,7 +121,7 @@ class Conductor:
         for other in self.dependents:
             self.tell(f"{other}: left as it is, for it depends on {self.subject.name}")
 
-    def _do(self, step: Step) -> None:
+    def _do(self, step: Step) -> None:  # noqa: PLR0912  a table
         match step:
             case Begin():
                 last = self.book.last
@@ -134,6 +137,8 @@ class Conductor:
                 self._close(step.message)
             case Scale():
                 self._scale(step)
+            case Emptied():
+                self._emptied(step.track)
             case Apply():
                 self._apply(step.track, step.release, step.pods)
             case Ready():
@@ -198,6 +203,14 @@ class Conductor:
                 raise
         self._note(f"{step.track} at {step.pods}")
 
+    def _emptied(self, track: TrackName) -> None:
+        name, until = self.subject.name + track.suffix, time.monotonic() + EMPTIED_SECONDS
+        while time.monotonic() < until:  # nothing depends on it but how long the release takes
+            live = patiently(lambda: read(self.client, Deployment, name, self.subject.namespace))
+            if live is None or (rollout.is_observed(live) and not live["status"].get("replicas")):
+                return
+            self.interrupt.sleep(POLL_SECONDS)
+
     def _apply(self, track: TrackName, release: Release, pods: int | None) -> None:
         manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
         body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
@@ -205,6 +218,10 @@ class Conductor:
         self._note(f"{track} takes {release.id}")
 
     def _ready(self, step: Ready) -> None:
+        def tell(line: str) -> None:
+            self._say(Phase.PROGRESSING, line)
+            self._note("")
+
         rollout.wait(
             self.client,
             self.subject.name,
@@ -212,7 +229,7 @@ class Conductor:
             track=step.track,
             release=step.release,
             deadline=self.subject.workload.progress_deadline,
-            tell=lambda line: self._say(Phase.PROGRESSING, line),
+            tell=tell,
             sleep=self.interrupt.sleep,
         )
         self._note(f"{step.track} ready")

@@ -165,8 +165,11 @@ class Book:
         self.save()
 
     def note(self, what: str, pods: Mapping[str, int]) -> None:
-        """Adds a moment to the timeline; it is stored with the next write."""
-        if self.last:
+        """Adds a moment to the timeline; it is stored with the next write.
+
+        Without `what` it only tells the pods, where they are others than at the moment before.
+        """
+        if self.last and (what or not self.last.timeline or self.last.timeline[-1].pods != pods):
             moments = (*self.last.timeline, Moment(self._stamp(), what, dict(pods)))
             half = MOMENTS // 2
             self._change(timeline=moments if len(moments) <= MOMENTS else moments[:half] + moments[-half:])

@@ -133,7 +133,7 @@ class Moment:
     at: str
     """UTC, ISO 8601."""
     what: str
-    """What began or was found: "canary at 2", "switched to green", "3 of 3 available"."""
+    """What began or was found: "canary at 2", "switched to green"; empty where only the pods are others."""
     pods: Mapping[str, int]
     """Release id to its ready pods that the Service could reach."""
 

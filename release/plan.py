@@ -12,6 +12,7 @@ from release.steps import (
     Begin,
     Check,
     Close,
+    Emptied,
     Finish,
     Gate,
     Mark,
@@ -315,7 +316,7 @@ class _Case:
 
         begin = self._begin(target)
         if begin and target in self.seen.tracks and not self._carries(target):
-            begin.append(Scale(target, 0))  # else two releases would stand beside the live one
+            begin += [Scale(target, 0), Emptied(target)]  # else two releases would stand beside the live one
         if home and begin and self.seen.pool is not home.pool:
             begin.insert(0, Point(home.pool))  # somebody moved users away: they don't wait for the release
         shown: list[Step] = [Ready(target, self.id), *([Reached(target, preview=True)] if blue_green else [])]

@@ -1,8 +1,9 @@
 """Waits for a rollout, tells how it goes, and why it does not."""
 
+import re
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx2
 from lightkube import Client
@@ -16,8 +17,13 @@ from release.observe import read
 from release.observe import track as said_by
 
 POLL_SECONDS = 0.1
+PULLS = ("ErrImagePull", "ImagePullBackOff")
+LASTING = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
+"""The kubelet's reasons (pkg/kubelet/images, kuberuntime) that nothing but a person mends."""
 STALLED_SECONDS = 5.0
 """Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
+HOPELESS_SECONDS = 10.0
+"""So long a reason that does not mend itself may last: a Secret may come a moment later than the pods that need it."""
 LOG_LINES = 5
 LOG_CHARACTERS = 500
 """Of all these lines together, from their end: one line of a log may be a megabyte of JSON."""
@@ -30,6 +36,8 @@ class Reason:
     text: str
     log: str = ""
     """What the container wrote last; for the job log alone, it may hold what not everyone may read."""
+    lasting: bool = False
+    """Whether nothing but a person mends it: a registry that refuses, a name that is none, a missing Secret."""
 
     def __str__(self) -> str:
         return f"{self.text}, last lines: {self.log}" if self.log else self.text
@@ -66,21 +74,26 @@ def wait(
 
     `deadline` is Kubernetes' progressDeadlineSeconds, counted from now and anew with each step forward; the
     controller's own condition is not asked, it may be left from an earlier try. `tell` gets one line each change.
-    Raises ReleaseFailed with the reason a person needs, and UserError where it is no longer ours to wait for: another
+    Raises ReleaseFailed with the reason a person needs, before the deadline where it is one that nothing but a person
+    mends; and UserError where it is no longer ours to wait for: another
     run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
     name, best, line = workload + track.suffix, -1.0, ""
     said: set[str] = set()  # a failed pull alternates between two reasons
     until, stalled = clock() + deadline, clock() + STALLED_SECONDS
+    hopeless: float | None = None
     while True:
         live, trouble, refused = _look(client, name, namespace)
         state = said_by(live) if live is not None else None
         if state is not None and live is not None:
             if state.complete and state.release == release:
                 return
-            if line != (line := f"{state.updated} of {state.wanted} updated, {state.available} available"):
+            score = _score(live)  # before the controller has seen the change, its status is of the release before
+            if score >= 0 and line != (
+                line := f"{state.updated} of {state.wanted} updated, {state.available} available"
+            ):
                 tell(f"{track}: {line}")
-            if (score := _score(live)) > best:
+            if score > best:
                 best, until, stalled = score, clock() + deadline, clock() + STALLED_SECONDS
         over = clock() > until
         if over or clock() > stalled:
@@ -97,8 +110,12 @@ def wait(
                     "while it came up: run again, and let only one run at a time change the environment"
                 )
             reasons = [Reason(trouble)] if live is None else _reasons(client, release, namespace, live)
-            if over:
-                failed = f"workload {workload}: release {release} did not come up within {deadline} s: "
+            lasts = any(reason.lasting for reason in reasons)
+            hopeless = (hopeless or clock()) if lasts else None
+            given_up = hopeless is not None and clock() - hopeless >= HOPELESS_SECONDS
+            if over or given_up:
+                how = f"did not come up within {deadline} s" if over else "cannot come up"
+                failed = f"workload {workload}: release {release} {how}: "
                 raise ReleaseFailed(
                     failed + ("; ".join(map(str, reasons)) or line),
                     failed + ("; ".join(reason.text for reason in reasons) or line),
@@ -125,10 +142,16 @@ def _look(client: Client, name: str, namespace: str) -> tuple[Manifest | None, s
         return None, f"the API server does not answer: {error}", False
 
 
+def is_observed(live: Manifest) -> bool:
+    """Whether the controller has seen the Deployment as it is: before, its status tells of an earlier one."""
+    seen: int = live.get("status", {}).get("observedGeneration", 0)
+    return seen >= int(live["metadata"]["generation"])
+
+
 def _score(live: Manifest) -> float:
     """How far the rollout is; what the controller says of an earlier template does not count."""
     status = live.get("status", {})
-    if status.get("observedGeneration", 0) < live["metadata"]["generation"]:
+    if not is_observed(live):
         return -1.0
     forward = status.get("updatedReplicas", 0) + status.get("availableReplicas", 0)
     # Old pods that go are a step forward too.
@@ -153,7 +176,7 @@ def why(client: Client, labels: LabelSelector, namespace: str, live: Manifest) -
         reason = _why_pod(client, namespace, pod.to_dict())
         if reason and reason not in seen:
             seen.add(reason)
-            yield Reason(f"pod {pod.metadata.name if pod.metadata else '?'}: {reason.text}", reason.log)
+            yield replace(reason, text=f"pod {pod.metadata.name if pod.metadata else '?'}: {reason.text}")
 
 
 def _why_pod(client: Client, namespace: str, pod: Manifest) -> Reason | None:
@@ -172,11 +195,27 @@ def _why_pod(client: Client, namespace: str, pod: Manifest) -> Reason | None:
             return Reason(f"exits with {ended['exitCode']} ({ended.get('reason')}){said}", "" if said else log)
         if waiting and waiting.get("reason") != "ContainerCreating":
             text = f"{waiting.get('reason')}: {waiting.get('message', '')}"
-            login = " (is slipway:environment.imagePullSecret the registry's login?)" if "401" in text else ""
-            return Reason(text + login)
+            refused = waiting.get("reason") in PULLS and re.search(r"\b40[13]\b", text) is not None
+            login = " (is slipway:environment.imagePullSecret the registry's login?)" if refused else ""
+            return Reason(text + login, lasting=refused or waiting.get("reason") in LASTING)
         if not status.get("ready") and state.get("running"):
-            return Reason("runs, but its readiness probe fails: see `probe` of the workload")
+            probe = _probe(pod, status.get("name"))
+            return Reason(f"runs, but its readiness probe fails ({probe}): see `port` and `probe` of the workload")
     return None
+
+
+def _probe(pod: Manifest, container: str | None) -> str:
+    """What is asked of a container, where, to know whether it is ready."""
+    containers: list[Manifest] = pod.get("spec", {}).get("containers", [])
+    found = next((it for it in containers if it.get("name") == container), {})
+    probe = found.get("readinessProbe", {})
+    if "httpGet" in probe:
+        return f"HTTP GET port {probe['httpGet'].get('port')}, path {probe['httpGet'].get('path', '/')}"
+    if "tcpSocket" in probe:
+        return f"TCP port {probe['tcpSocket'].get('port')}"
+    if "grpc" in probe:
+        return f"gRPC port {probe['grpc'].get('port')}"
+    return "a command in the container" if "exec" in probe else "a readiness gate"
 
 
 def last_log_lines(client: Client, namespace: str, pod: str) -> str:

@@ -48,6 +48,17 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class Emptied:
+    """Waits until no pod of the track is left but those on their way out.
+
+    A template that is written before would be rolled out pod by pod, each with its wait in `preStop`, though the track
+    serves nobody.
+    """
+
+    track: TrackName
+
+
+@dataclass(frozen=True)
 class Apply:
     """Gives a track a release by the same server-side apply as the provider's: taking back, or ahead of the engine."""
 
@@ -106,7 +117,7 @@ class Reject:
     release: str
 
 
-Step = Begin | Mark | Finish | Close | Scale | Apply | Ready | Reached | Check | Point | Remove | Reject
+Step = Begin | Mark | Finish | Close | Scale | Emptied | Apply | Ready | Reached | Check | Point | Remove | Reject
 
 
 @dataclass(frozen=True)

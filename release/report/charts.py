@@ -1,6 +1,7 @@
 """The charts of a release: its steps, the share of each version, what its checks measured."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -34,7 +35,7 @@ def spans(record: Record, now: datetime) -> tuple[Span, ...]:
 
 def steps(record: Record, now: datetime) -> str:
     """The moments of the release, one below the other, each as long as it took until the next."""
-    drawn = spans(record, now)
+    drawn = spans(replace(record, timeline=tuple(moment for moment in record.timeline if moment.what)), now)
     if not drawn:
         return ""
     across, bottom = _across(drawn), ROW * len(drawn) + 8
@@ -70,7 +71,7 @@ def shares(record: Record, colours: Mapping[str, str], names: Mapping[str, str],
         whole, below = sum(moment.pods.values()), 0.0
         for release in sorted(moment.pods, key=list(colours).index):
             share = 100 * moment.pods[release] / whole if whole else 0.0
-            told = f"{moment.what}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
+            told = f"{moment.what or moment.at}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
             parts.append(
                 element(
                     "rect",

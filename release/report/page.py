@@ -68,9 +68,10 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
 def _banner(environment: str, workload: str, record: Record) -> str:
     said = reason(record.message, workload, record.release.id)
     why = f"<p>{escape(said)}</p>" if said else ""
+    what = "Rollback to release" if record.left else "Release"
     return (
         f'<header class="{record.outcome.lower()}">\n<p class="where">{escape(workload)} in {escape(environment)}</p>\n'
-        f"<h1>{_outcome(record.outcome)} Release <code>{record.release.id}</code> {HEADLINES[record.outcome]}</h1>\n"
+        f"<h1>{_outcome(record.outcome)} {what} <code>{record.release.id}</code> {HEADLINES[record.outcome]}</h1>\n"
         f"{why}</header>\n"
     )
 
@@ -92,8 +93,9 @@ def _facts(environment: str, workload: str, record: Record, now: datetime) -> st
         "Old track kept until": "the next release" if record.kept_until == "forever" else full(record.kept_until),
         **{name: told[key] for key, name in FACTS.items()},
         "Image": f"<code>{escape(record.release.image)}</code>",
+        "Rolled back from": f"<code>{escape(record.left)}</code>" if record.left else "",
     }
-    classes = {FACTS["commit"]: "long", "Image": "long"}
+    classes = {FACTS["commit"]: "long", "Image": "long", "Rolled back from": "long"}
     rows = "".join(
         f'<div class="{classes.get(name, "")}"><dt>{name}</dt><dd>{value}</dd></div>\n'
         for name, value in facts.items()

@@ -154,7 +154,7 @@ def having(recording, work, when="always"):
 
 def gated(recording):
     """What a gate stands before."""
-    return having(recording, "passes")
+    return having(recording, "_pass")
 
 
 def spec(recording, name):

@@ -73,7 +73,8 @@ class Outcome:
     @property
     def messages(self) -> tuple[str, ...]:
         """The lines of the diagnostics, each once, without their severity."""
-        texts = [event["diagnosticEvent"]["message"] for event in self.events if "diagnosticEvent" in event]
+        found = [event["diagnosticEvent"] for event in self.events if "diagnosticEvent" in event]
+        texts = [each["message"] for each in found if each["severity"] != "debug"]
         lines = [line.removeprefix("error: ").removeprefix("warning: ") for text in texts for line in text.splitlines()]
         return tuple(dict.fromkeys(line for line in lines if line.strip()))
 

@@ -348,6 +348,9 @@ class Simulated(Conductor):
         if not found.complete:
             raise ReleaseFailed(f"workload {NAME}: release {step.release} did not come up")
 
+    def _emptied(self, track: TrackName) -> None:
+        self.client.beat()
+
     def _reached(self, step: Any) -> None:
         cluster: Cluster = self.client
         cluster.beat()

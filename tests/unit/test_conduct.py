@@ -1,5 +1,6 @@
 """The conductor: the steps of a gate against an API server, twice, in the face of failures, and what it tells."""
 
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,7 @@ from lightkube.resources.core_v1 import Pod
 from lightkube.resources.discovery_v1 import EndpointSlice
 
 from errors import UserError
-from release import ledger, manifests, patience
+from release import conduct, ledger, manifests, patience
 from release.checks.model import Measurement, Status, Verdict
 from release.conduct import VALUES, Conductor
 from release.interrupt import Interrupt, Interrupted
@@ -25,6 +26,7 @@ from release.steps import (
     Begin,
     Check,
     Close,
+    Emptied,
     Finish,
     Gate,
     Mark,
@@ -197,7 +199,7 @@ FINE = Verdict("good", Status.SUCCESSFUL, "good is 1", (Measurement("good", "at"
         Begin(V2, GREEN), Mark(1), Finish(Phase.PAUSED, "promote it", 1), Finish(Phase.HEALTHY), Close("aborted"),
         Scale(GREEN, 5), Scale(GREEN, 0), Scale(BLUE, 0), Apply(GREEN, V1, 1), Ready(GREEN, V2.id), Reached(BLUE),
         Reached(GREEN, preview=True), Check(("good",), GREEN, V2.id), Point(Pool.GREEN), Point(Pool.MAIN),
-        Remove(GREEN), Remove(STABLE),
+        Remove(GREEN), Remove(STABLE), Emptied(STABLE),
     ],
     ids=str,
 )  # fmt: skip
@@ -207,6 +209,18 @@ def test_a_step_that_is_done_twice_leaves_what_it_leaves_done_once(api, step):
     once = seen(api)
     scene.does(step)
     assert seen(api) == once
+
+
+def test_an_emptied_track_is_waited_for(api, monkeypatch):
+    monkeypatch.setattr(conduct, "EMPTIED_SECONDS", 0.3)
+    scene = Scene(api)
+    scene.does(Begin(V2, GREEN))
+    began = time.monotonic()
+    scene.does(Emptied(GREEN))
+    assert time.monotonic() - began >= 0.3, "its pods are there: nothing fails, the rollout just takes longer"
+    began = time.monotonic()
+    scene.does(Scale(GREEN, 0), Emptied(GREEN))
+    assert time.monotonic() - began < 0.3
 
 
 def test_a_gate_reports_where_it_ends_whichever_way(api):

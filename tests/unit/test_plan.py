@@ -10,7 +10,7 @@ import pytest
 from release.manifests import pool_selector
 from release.model import HOME, Observed, Phase, Pool, Release, TrackName
 from release.plan import LEDGER, SERVICE, Plan, Way, plan
-from release.steps import Apply, Begin, Check, Close, Finish, Mark, Point, Reached, Ready, Remove, Scale
+from release.steps import Apply, Begin, Check, Close, Emptied, Finish, Mark, Point, Reached, Ready, Remove, Scale
 from settings import Action, Workload
 from tests.unit.simulation import CHECK, NAME, Run, Simulation, blue_green, canary, release, workload
 
@@ -247,7 +247,7 @@ def test_each_scene_comes_to_its_end_and_is_then_settled(name):
 def test_a_track_that_was_scaled_to_0_for_a_newer_release_is_full_before_the_switch():
     _, made = Scene((workload("blueGreen", **SCALER), V1, V2), Run(3)).planned()
     begin, ready = made.gates[BLUE].steps, made.gates[SERVICE].steps
-    assert Scale(BLUE, 0) in begin
+    assert begin.index(Emptied(BLUE)) == begin.index(Scale(BLUE, 0)) + 1
     assert ready.index(Scale(BLUE, 2)) < ready.index(Ready(BLUE, release(3).id))
 
 

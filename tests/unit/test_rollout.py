@@ -11,7 +11,7 @@ from lightkube.resources.core_v1 import Pod
 from errors import UserError
 from release import rollout
 from release.model import RELEASE_LABEL, TrackName
-from release.rollout import ReleaseFailed
+from release.rollout import HOPELESS_SECONDS, STALLED_SECONDS, ReleaseFailed
 
 OURS = "ours"
 
@@ -50,7 +50,9 @@ def container(**status):
 def pod(name="myapp-1", **status):
     """A pod of our release, as the cluster tells of it."""
     deleted = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if status.pop("deleted", False) else {}
-    return Pod.from_dict({"metadata": {"name": name, **deleted}, "spec": {"containers": []}, "status": status})
+    probe = {"httpGet": {"port": 3001, "path": "/healthz"}}
+    spec = {"containers": [{"name": "myapp", "readinessProbe": probe}]}
+    return Pod.from_dict({"metadata": {"name": name, **deleted}, "spec": spec, "status": status})
 
 
 class Scene:
@@ -211,6 +213,14 @@ REASONS = {
         pod(containerStatuses=[container(state={"waiting": {"reason": "ErrImagePull", "message": "not found"}})]),
         "ErrImagePull: not found",
     ),
+    "refused by the registry": (
+        pod(containerStatuses=[container(state={"waiting": {"reason": "ErrImagePull", "message": "403 Forbidden"}})]),
+        "ErrImagePull: 403 Forbidden (is slipway:environment.imagePullSecret the registry's login?)",
+    ),
+    "no name of an image": (
+        pod(containerStatuses=[container(state={"waiting": {"reason": "InvalidImageName", "message": "no name"}})]),
+        "InvalidImageName: no name",
+    ),
     "refused by the kubelet": (
         pod(
             containerStatuses=[
@@ -240,9 +250,13 @@ REASONS = {
     ),
     "never ready": (
         pod(containerStatuses=[container(state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})]),
-        "runs, but its readiness probe fails: see `probe` of the workload",
+        "runs, but its readiness probe fails (HTTP GET port 3001, path /healthz): "
+        "see `port` and `probe` of the workload",
     ),
 }
+
+
+LASTING = ("refused by the registry", "refused by the kubelet", "no name of an image")
 
 
 @pytest.mark.parametrize("case", REASONS)
@@ -251,7 +265,23 @@ def test_the_reason_is_told_once_while_it_stalls_and_with_the_failure(case):
     scene = Scene({0: live(1, 3, 4)}, pods=[of], log=["one\n", "\n", "two\n"])
     failed = failure(scene, deadline=30)
     assert scene.said == ["stable: 1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
-    assert str(failed) == f"workload myapp: release ours did not come up within 30 s: pod myapp-1: {reason}"
+    how = "cannot come up" if case in LASTING else "did not come up within 30 s"
+    assert str(failed) == f"workload myapp: release ours {how}: pod myapp-1: {reason}"
+
+
+def test_a_reason_that_only_a_person_mends_ends_the_wait_early_but_not_at_once():
+    refused_pull = pod(containerStatuses=[container(state={"waiting": {"reason": "ErrImagePull", "message": "401"}})])
+    scene = Scene({0: live(1, 3, 4)}, pods=[refused_pull])
+    failure(scene, deadline=300)
+    assert STALLED_SECONDS + HOPELESS_SECONDS <= scene.now < 30
+    Scene({0: live(1, 3, 4), 12: DONE}, pods=[refused_pull]).wait(deadline=300)
+
+
+@pytest.mark.parametrize("mended_by_time", ["no image", "crash loop", "unschedulable"])
+def test_what_may_mend_itself_has_the_whole_deadline(mended_by_time):
+    scene = Scene({0: live(1, 3, 4)}, pods=[REASONS[mended_by_time][0]])
+    failure(scene, deadline=120)
+    assert scene.now > 120
 
 
 def test_the_log_is_for_the_job_and_not_for_the_ledger():
