@@ -6,11 +6,11 @@ PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -
 PY    := .venv/bin/python
 NAME  ?= demo
 
-.PHONY: demo test soak pipeline check bench up down status shell
+.PHONY: demo test test-fast soak pipeline check bench up down status shell
 .DEFAULT_GOAL := help
 
 help:            ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 12
 
 # Environments live in the cache, so that a fresh clone has them at once: one of the tests and tools, and one as a user's
 # project has it, with what the program needs and nothing else (Pulumi's language host lists all packages in each run).
@@ -30,10 +30,14 @@ demo: .venv      ## bring up a real cluster and run the program on it: access, s
 	@$(PY) -m sandbox up --name $(NAME)
 	@$(PY) -m sandbox exec --name $(NAME) -- $(PY) -m demo
 
-test: .venv      ## all tests but the pipeline's: unit, component, engine (on a sandbox of their own); ends with pytest's summary
+test: .venv      ## all tests: unit, component, engine and pipeline (on a sandbox of their own); ends with pytest's summary
+	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name test
-	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 --ignore=tests/pipeline $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
+
+test-fast: .venv ## what needs no sandbox: unit and component tests, for the loop while editing
+	@$(PY) -m pytest -n 2 -q tests/unit tests/component $(ARGS)
 
 soak: .venv      ## every case under every strategy, and many more rounds, kill points and random histories: hours
 	@$(PY) -m sandbox up --name soak

@@ -44,13 +44,14 @@ class Environment(pulumi.ComponentResource):
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
         namespace, preview, log = args.settings.namespace, pulumi.runtime.is_dry_run(), Log(self)
+        client = cluster.connect()
+        cluster.check(client, namespace, ())  # before the provider is declared: it waits a minute for one that is silent
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         subjects = {
             key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))
             for key, workload in args.workloads.items()
         }
         apart(subjects.values())
-        client = cluster.connect()
         kinds = Kinds(client)
         with cluster.telling(client):
             brought = cluster.again(lambda: kinds_brought(kinds, subjects.values()))

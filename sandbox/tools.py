@@ -66,7 +66,8 @@ def _make(absent: list[str], to_make: list[Source], report: Callable[[TimeLeft],
     expected = {f"build {module.name}": module.seconds for module in go}
     expected |= {f"download {source.name}": DOWNLOAD_SECONDS for source in to_make}
     expected |= {"install Debian packages": APT_SECONDS} if absent else {}
-    left = TimeLeft({task: _recorded().get(task, seconds) for task, seconds in expected.items()})
+    beside = [task for task in expected if not task.startswith("build ")]
+    left = TimeLeft({task: _recorded().get(task, seconds) for task, seconds in expected.items()}, beside=beside)
 
     def do(task: str, work: Callable[[], None]) -> None:
         left.start(task)

@@ -57,6 +57,19 @@ def test_the_share_of_a_running_task_counts() -> None:
     assert left.share_done() == pytest.approx(0.25)
 
 
+def test_a_download_that_took_a_moment_says_nothing_of_how_long_a_build_takes() -> None:
+    clock = Clock()
+    left = TimeLeft({"download": 30, "build": 300}, clock, beside=["download"])
+    left.start("download")
+    clock.now += 1
+    left.finish("download")
+    assert left.seconds() == 300
+    left.start("build")
+    clock.now += 60
+    left.advance("build", 0.1)
+    assert left.seconds() == pytest.approx(540), "half as fast as expected"
+
+
 @given(st.lists(st.floats(0, 3), max_size=20), st.floats(0, 1000))
 def test_the_time_left_is_never_negative_and_a_running_task_never_done(shares: list[float], passed: float) -> None:
     clock = Clock()

@@ -90,7 +90,7 @@ def test_what_gitlab_has_deprecated_is_not_used(file: Path) -> None:
 def test_images_are_pinned_by_version(file: Path) -> None:
     inputs, body = documents(file)
     images = [declared["default"] for name, declared in inputs.items() if "image" in name and "default" in declared]
-    body = expanded(file, image="pulumi/pulumi-python-3.11:3.259.0", directory=".")
+    body = expanded(file, image="pulumi/pulumi-python-3.11:3.276.0", directory=".")
     for job in jobs(body).values():
         images += [job["image"]] if "image" in job else []
         images += job.get("services", [])
