@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from demo.workspace import VENV
 from release import manifests
 from release.manifests import Subject
 from release.model import Pool, Release, TrackName
@@ -61,14 +62,15 @@ def bare_program(directory: Path, declared: Sequence[dict[str, Any]]) -> Path:
     """
     path = directory / "bare"
     path.mkdir()
-    (path / "Pulumi.yaml").write_text("name: bare\nruntime: python\n")
+    (path / "Pulumi.yaml").write_text("name: bare\nruntime: {name: python, options: {virtualenv: .venv}}\n")
+    (path / ".venv").symlink_to(VENV)
     (path / "objects.json").write_text(json.dumps(declared))
     (path / "__main__.py").write_text(
         textwrap.dedent(
             """
             import json
             import pulumi
-            provider = pulumi.ProviderResource("kubernetes", "kubernetes", {"upsertExistingObjects": True})
+            provider = pulumi.ProviderResource("kubernetes", "kubernetes", {})
             opts = pulumi.ResourceOptions(provider=provider)
             for one in json.load(open("objects.json")):
                 group = one["apiVersion"] if "/" in one["apiVersion"] else "core/" + one["apiVersion"]

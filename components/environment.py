@@ -45,7 +45,7 @@ class Environment(pulumi.ComponentResource):
         super().__init__("slipway:index:Environment", name, None, opts)
         namespace, preview, log = args.settings.namespace, pulumi.runtime.is_dry_run(), Log(self)
         client = cluster.connect()
-        cluster.check(client, namespace, ())  # before the provider is declared: it waits a minute for one that is silent
+        cluster.check(client, namespace, ())  # the provider would wait a minute for a silent one
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         subjects = {
             key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))

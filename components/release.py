@@ -54,6 +54,8 @@ class Release(pulumi.ComponentResource):
         self._name, self._args = name, args
         self._prepared, plan = args.prepared, args.prepared.plan
         subject = self._prepared.subject
+        self._passed = LEDGER not in plan.gates
+        """Whether the release is where the plan wants it."""
         self._owners: dict[type, pulumi.Resource] = {}
         self._log = Log(self)
         self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
@@ -82,8 +84,24 @@ class Release(pulumi.ComponentResource):
         )
         for track in plan.last:
             self._track(track, after=[self.committed])
-        self.phase: pulumi.Output[str] = self.committed.id.apply(lambda _: str(plan.phase))
-        self.register_outputs({"release": plan.release.id, "phase": self.phase})
+        self.summary = self._summary()
+        self.register_outputs(self.summary)
+
+    def _summary(self) -> dict[str, pulumi.Input[str]]:
+        """Release, image and phase: what was reached, never what was wished; in a preview what it would come to."""
+        plan = self._prepared.plan
+        wished = {"release": plan.release.id, "image": plan.release.image, "phase": str(plan.phase)}
+        live = self._prepared.world.observed.committed
+
+        def reached(key: str, _: str) -> str:
+            if self._passed:
+                return wished[key]
+            before = {"release": live.release.id, "image": live.release.image} if live else {}
+            return {"phase": str(Phase.DEGRADED), "release": "", "image": "", **before}[key]
+
+        if pulumi.runtime.is_dry_run():
+            return {**wished}
+        return {key: self.committed.id.apply(partial(reached, key)) for key in wished}
 
     def _conducted(self) -> Conductor:
         prepared = self._prepared
@@ -184,6 +202,7 @@ class Release(pulumi.ComponentResource):
         """Why it failed is told once, at the end; the engine repeats what a hook raises three times."""
         try:
             self._conductor.passes(gate, interrupt)
+            self._passed |= gate is self._prepared.plan.gates.get(LEDGER)
         except (ReleaseFailed, Interrupted) as end:
             at_end(self._name, self._conductor.standing(end))
             what = "failed" if isinstance(end, ReleaseFailed) else "was interrupted"

@@ -63,11 +63,7 @@ class Workload(pulumi.ComponentResource):
         beside(subject, rest, client, before_write, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
         made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
-        self.summary: dict[str, pulumi.Input[str]] = {
-            "release": prepared.plan.release.id,
-            "image": prepared.plan.release.image,
-            "phase": release.phase,
-        }
+        self.summary = release.summary
         self.register_outputs(self.summary)
 
 

@@ -712,12 +712,23 @@ def test_a_held_secret_does_not_print_its_values():
     [(ROLLING, "Healthy"), (BLUE_GREEN, "Healthy"), (CANARY, "Healthy"), (CANARY_THAT_WAITS, "Paused")],
     ids=["rolling", "blueGreen", "canary", "canary that waits"],
 )
-def test_the_plan_is_told_to_the_job_and_its_end_is_an_output(cluster, strategy, phase):
+def test_the_plan_is_told_to_the_job(cluster, strategy, phase):
     cluster.run(V1, **strategy)
     made = cluster.run(V2, **strategy)
     (told,) = [text for severity, text in made.messages if severity == "info" and text.startswith("myapp: ")]
     assert told.startswith("myapp: Progressing: release ")
-    (outputs,) = [outputs for type_, outputs in made.outputs if type_ == "slipway:index:Workload"]
-    assert (outputs["image"], outputs["phase"]) == (V2, phase)
     again = cluster.run(**strategy)
     assert [text for _, text in again.messages if text.startswith(f"myapp: {phase}: ")]
+
+
+def outputs(made):
+    """The workload's: image and phase."""
+    (found,) = [outputs for type_, outputs in made.outputs if type_ == "slipway:index:Workload"]
+    return found["image"], found["phase"]
+
+
+def test_the_outputs_are_what_was_reached_never_what_was_wished(cluster):
+    assert outputs(cluster.run(V1)) == ("", "Degraded"), "no gate has passed here: nothing does the steps"
+    assert outputs(cluster.run(V2, preview=True)) == (V2, "Healthy")
+    assert outputs(cluster.run(V2)) == (V1, "Degraded"), "users are on what was live before"
+    assert outputs(cluster.run(V2)) == (V2, "Healthy"), "nothing is left to do"

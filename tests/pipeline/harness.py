@@ -339,6 +339,8 @@ class Delivery:
         subprocess.run(["git", "remote", "set-url", "origin", f"{url}/{self.path}.git"], cwd=checkout, check=True)
         subprocess.run(["git", "remote", "set-head", "origin", "main"], cwd=checkout, check=True, capture_output=True)
         self._variables(home, branch)
+        (home / ".pulumi").mkdir()  # the runner's image brings the plugins
+        (home / ".pulumi" / "plugins").symlink_to(Path(os.environ["PULUMI_HOME"]) / "plugins")
         about = {
             "CI_COMMIT_REF_PROTECTED": str(self.protected(branch)).lower(), "CI_SERVER_URL": url,
             "CI_PROJECT_ID": str(self._id), **(variables or {}),
