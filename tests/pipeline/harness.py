@@ -343,7 +343,7 @@ class Delivery:
         (home / ".pulumi" / "plugins").symlink_to(Path(os.environ["PULUMI_HOME"]) / "plugins")
         about = {
             "CI_COMMIT_REF_PROTECTED": str(self.protected(branch)).lower(), "CI_SERVER_URL": url,
-            "CI_PROJECT_ID": str(self._id), **(variables or {}),
+            "CI_PROJECT_ID": str(self._id), "PULUMI_HOME": str(home / ".pulumi"), **(variables or {}),
         }  # fmt: skip
         arguments = [
             str(runner.command()), "--force-shell-executor", "--shell-isolation", "--home", str(home), "--no-color",
