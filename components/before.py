@@ -100,10 +100,11 @@ def policed(client: Client, settings: EnvironmentSettings, prepared: Iterable[Pr
     findings: list[policy.Finding] = []
     used: list[tuple[Manifest, int]] = []
     for one in prepared:
-        live = {**one.deployments[one.plan.live], "kind": "Deployment"}
+        serves = one.deployments.get(one.plan.live)  # none where it was deleted by hand, and this run only holds
+        live = [{**serves, "kind": "Deployment"}] if serves else []
         beside = [other.wanted.manifest for other in one.beside]
-        findings += policy.look(one.subject.name, [live, *beside], served=live)
-        for manifest in (live, *beside):
+        findings += policy.look(one.subject.name, [*live, *beside], served=live[0] if live else None)
+        for manifest in (*live, *beside):
             if spec := policy.pod_spec(manifest):
                 used.append((spec, int(manifest.get("spec", {}).get("replicas") or 1)))
     if exists and settings.policy.quota != "off":

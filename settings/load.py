@@ -2,13 +2,16 @@
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import pulumi
 from pulumi.runtime import config
 
+from settings.mistakes import SettingsError
 from settings.stack import Settings, parse
 
+PROVIDER = "kubernetes:"
 PREFIX = "slipway:"
 """Namespace of the keys, whatever the project is called."""
 
@@ -21,9 +24,22 @@ def load() -> Settings:
     sealed = [block for block in blocks if config.is_config_secret(f"{PREFIX}{block}")]
     stack = pulumi.get_stack()
     file = Path(f"Pulumi.{stack}.yaml")
+    _refuse_the_providers_own(given, file.name)
     if not file.is_file():  # another --config-file, whose name we are not told
         return parse(blocks, os.environ, file=f"stack {stack}", sealed=sealed)
     return parse(blocks, os.environ, file=file.name, text=file.read_text(), sealed=sealed)
+
+
+def _refuse_the_providers_own(keys: Iterable[str], file: str) -> None:
+    """Pulumi's way to configure its default provider, of which our own would know nothing: another cluster than meant.
+
+    Source: the provider configuration of pulumi-kubernetes, `kubernetes:<option>`.
+    """
+    own = sorted(key for key in keys if key.startswith(PROVIDER))
+    if own:
+        told = "is not read here: the cluster is the current context of the file in KUBECONFIG, the namespace is "
+        told += "slipway:environment.namespace; remove this key, and choose the cluster there"
+        raise SettingsError("\n".join(f"{file}: {key}: {told}" for key in own))
 
 
 def _value(text: str) -> object:

@@ -11,6 +11,7 @@ from itertools import count
 import pulumi
 import pytest
 
+from components.before import policed
 from components.before_write import BeforeWrite
 from components.workload import Workload, WorkloadArgs
 from errors import UserError
@@ -70,6 +71,7 @@ class Cluster:
         for name in prepared.held if held else ():
             prepared.held[name] = held
 
+        self.prepared = prepared
         registries = []
 
         def program():
@@ -719,6 +721,14 @@ def test_the_plan_is_told_to_the_job(cluster, strategy, phase):
     assert told.startswith("myapp: Progressing: release ")
     again = cluster.run(**strategy)
     assert [text for _, text in again.messages if text.startswith(f"myapp: {phase}: ")]
+
+
+@pytest.mark.parametrize("strategy", [ROLLING, BLUE_GREEN], ids=["rolling", "blueGreen"])
+def test_a_live_deployment_that_was_deleted_by_hand_does_not_stop_a_run_that_only_holds(cluster, strategy):
+    cluster.run(V1, **strategy)
+    cluster.objects["Deployment"].clear()
+    cluster.run(action=Action.SETTLE, **strategy)
+    assert policed(None, Environment(name="staging"), [cluster.prepared], exists=False) == []
 
 
 def outputs(made):

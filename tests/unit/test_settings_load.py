@@ -26,7 +26,7 @@ def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def hand_over(secret: tuple[str, ...] = (), **blocks: object) -> None:
     text = {f"slipway:{key}": it if isinstance(it, str) else json.dumps(it) for key, it in blocks.items()}
-    config.set_all_config({**text, "kubernetes:context": "x"}, [f"slipway:{key}" for key in secret])
+    config.set_all_config({**text, "other:key": "x"}, [f"slipway:{key}" for key in secret])
 
 
 def test_structured_blocks_come_as_json() -> None:
@@ -41,6 +41,18 @@ def test_a_secret_within_a_block_comes_decrypted() -> None:
     Path("Pulumi.staging.yaml").write_text("config: {slipway:workloads: {web: {secretEnv: {KEY: {secure: v1:abc}}}}}")
     value = load().workloads["web"].secret_env["KEY"]
     assert getattr(value, "get_secret_value")() == "planted-secret"  # noqa: B009
+
+
+@pytest.mark.parametrize("key", ["context", "kubeconfig", "namespace", "enableServerSideApply"])
+def test_what_would_choose_the_cluster_elsewhere_is_refused_by_its_key(key: str) -> None:
+    config.set_all_config({"slipway:environment": "{}", f"kubernetes:{key}": "prod"}, [])
+    with pytest.raises(SettingsError) as caught:
+        load()
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(
+        f"Pulumi.staging.yaml: kubernetes:{key}: is not read here: the cluster is the current context"
+    )
+    assert "prod" not in line
 
 
 def test_an_empty_block_is_told() -> None:
