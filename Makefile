@@ -6,7 +6,7 @@ PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -
 PY    := .venv/bin/python
 NAME  ?= demo
 
-.PHONY: demo test test-fast soak pipeline check bench up down status shell
+.PHONY: .venv demo test test-fast soak pipeline check bench up down status shell
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -14,17 +14,11 @@ help:            ## this list
 
 # Environments live in the cache, so that a fresh clone has them at once: one of the tests and tools, and one as a user's
 # project has it, with what the program needs and nothing else (Pulumi's language host lists all packages in each run).
-define environment
-	@test -e $(1)/.done || { echo "installing the Python packages of $(2) ..."; rm -rf $(1); python3 -m venv $(1) \
-	  && $(1)/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $(2) && touch $(1)/.done; }
-	@ln -sfn $(1) $(3)
-endef
-
-.venv: requirements-dev.txt .venv-program
-	$(call environment,$(VENV),requirements-dev.txt,.venv)
-
-.venv-program: requirements.txt
-	$(call environment,$(PROGRAM_VENV),requirements.txt,.venv-program)
+.venv: requirements-dev.txt requirements.txt
+	@install() { test -e $$1/.done || { echo "installing the Python packages of $$2 ..."; rm -rf $$1; python3 -m venv $$1 \
+	  && $$1/bin/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r $$2 && touch $$1/.done; } \
+	  && ln -sfn $$1 $$3; }; \
+	install $(PROGRAM_VENV) requirements.txt .venv-program & install $(VENV) requirements-dev.txt .venv && wait $$!
 
 demo: .venv      ## bring up a real cluster and run the program on it: access, staging, production, v2 under load, rollback
 	@$(PY) -m sandbox up --name $(NAME)

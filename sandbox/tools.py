@@ -62,7 +62,7 @@ def _located(source: Source) -> dict[str, Path]:
 def _make(absent: list[str], to_make: list[Source], report: Callable[[TimeLeft], None]) -> None:
     go = [source for source in to_make if isinstance(source, GoModule)]
     if go and shutil.which("go") is None:
-        raise SandboxError("`go` is not on PATH: install Go 1.25 or later (it builds the cluster's parts)")
+        raise SandboxError("`go` is not on PATH: install Go 1.26 or later (it builds the cluster's parts)")
     expected = {f"build {module.name}": module.seconds for module in go}
     expected |= {f"download {source.name}": DOWNLOAD_SECONDS for source in to_make}
     expected |= {"install Debian packages": APT_SECONDS} if absent else {}
