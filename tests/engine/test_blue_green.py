@@ -43,7 +43,7 @@ def test_past_the_window_the_old_track_is_retired_and_a_rollback_fills_it_again(
         assert sizes(admin, namespace) == {"blue": 0, "green": 3}
         assert set(live.up().expect().changes) == {"same"}
         live.up(SLIPWAY_ACTION="rollback").expect()
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert pool(admin, namespace) == "blue"
     assert sizes(admin, namespace)["blue"] == 3
 
@@ -54,7 +54,7 @@ def test_the_old_track_goes_at_once_or_stays(keep, left, begin, namespace, image
     with load("myapp") as run:
         live.up(SLIPWAY_IMAGE=images.v2).expect()
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert sizes(admin, namespace) == {"blue": left, "green": 3}
     live.up(SLIPWAY_ACTION="settle").expect()
     assert sizes(admin, namespace) == {"blue": left, "green": 3}
@@ -79,7 +79,7 @@ def test_without_auto_promote_a_run_ends_paused_and_another_process_promotes_or_
         assert outcomes(admin, namespace) == ["Healthy", "Degraded"]
         live.up(SLIPWAY_IMAGE=images.v2).expect()
         live.up(SLIPWAY_ACTION="promote").expect()
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert pool(admin, namespace) == "green"
     assert sizes(admin, namespace)["green"] == 2
     assert outcomes(admin, namespace) == ["Healthy", "Degraded", "Healthy"]
@@ -95,7 +95,7 @@ def test_a_check_that_fails_after_the_switch_switches_back(begin, namespace, ima
         failed = live.up(SLIPWAY_IMAGE=images.v2).expect(1)
         time.sleep(4)
     assert "after Failed" in failed.output
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert pool(admin, namespace) == "blue"
     assert pods(admin, namespace) == blue
     assert outcomes(admin, namespace) == ["Healthy", "Degraded"]

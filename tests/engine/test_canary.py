@@ -41,7 +41,7 @@ def test_every_pause_waits_for_a_new_process_to_promote_and_stable_is_whole_unti
         assert [(r.outcome, r.step) for r in records(admin, namespace)] == [("Healthy", 0), ("Paused", 2)]
         live.up(SLIPWAY_ACTION="promote").expect()
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert sizes(admin, namespace) == {"stable": 3, "canary": 0}
     assert image(admin, namespace) == images.digest("v2")
     assert set(live.up().expect().changes) == {"same"}
@@ -58,7 +58,7 @@ def test_an_abort_takes_the_canary_away_and_the_release_can_be_tried_again(begin
         live.up(SLIPWAY_IMAGE=images.v2).expect()
         assert sizes(admin, namespace) == {"stable": 3, "canary": 1}
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert pods(admin, namespace, track="stable") == stable
     assert outcomes(admin, namespace) == ["Healthy", "Degraded", "Paused"]
 
@@ -72,7 +72,7 @@ def test_a_newer_release_restarts_the_canary_from_its_first_step(begin, namespac
         assert sizes(admin, namespace) == {"stable": 3, "canary": 2}
         live.up(SLIPWAY_IMAGE=images.v3).expect()
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert sizes(admin, namespace) == {"stable": 3, "canary": 1}
     assert image(admin, namespace, "myapp-canary") == images.digest("v3")
     assert pods(admin, namespace, track="stable") == stable

@@ -35,7 +35,7 @@ def test_good_releases_and_a_rollback_lose_no_request_and_are_recorded(live, nam
         live.up(SLIPWAY_ACTION="rollback").expect()
         assert served(admin, namespace)[0] == images.digest("v1")
         time.sleep(DRAINED)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert set(run.result.versions) == {"v1", "v2"}
     assert run.result.sent_rate >= RATE * 0.9
     assert outcomes(admin, namespace) == ["Healthy"] * 3
@@ -87,7 +87,7 @@ def test_a_release_whose_pods_never_come_up_ends_at_the_deadline_and_the_live_tr
         failed = live.up(SLIPWAY_IMAGE=images.crash).expect(1)
     assert "did not come up within 12 s" in failed.output
     assert "exits with" in failed.output
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert set(run.result.versions) == {"v1"}
     assert served(admin, namespace) == before
     assert outcomes(admin, namespace) == ["Healthy", "Degraded"]

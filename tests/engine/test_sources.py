@@ -53,7 +53,7 @@ def test_released_and_rolled_back_without_losing_a_request(source, strategy, sou
         sources.up(SLIPWAY_IMAGE=images.v2).expect()
         sources.up(SLIPWAY_ACTION="rollback").expect()
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert set(run.result.versions) == {"v1", "v2"}
     assert run.result.sent_rate >= RATE * 0.9
     assert outcomes(admin, namespace, "web") == ["Healthy"] * 3

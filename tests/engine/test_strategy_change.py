@@ -28,7 +28,7 @@ def test_each_way_with_a_new_release_and_a_rollback_after_it(old, new, project, 
         assert {track: size for track, size in sizes(admin, namespace).items() if size} == SIZES[new]
         project.up(SLIPWAY_ACTION="rollback").expect()
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert outcomes(admin, namespace) == ["Healthy"] * 3
     assert set(project.up().expect().changes) == {"same"}
     services = {s.metadata.name for s in admin.list(Service, namespace=namespace)}
@@ -44,5 +44,5 @@ def test_the_same_image_under_another_strategy_moves_without_a_gap(project, name
         project.configure(stack(namespace, myapp=under("canary"))).up().expect()
         assert pool(admin, namespace) == "main"
         time.sleep(4)
-    assert run.result.failed == 0, run.result.failures
+    assert run.result.failed == 0, run.result.samples
     assert set(project.up().expect().changes) == {"same"}
