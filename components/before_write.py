@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.state import LastState
 from release.interrupt import Interrupt
 
 Work = Callable[[Interrupt], object]
@@ -39,6 +40,7 @@ class BeforeWrite:
     def __init__(self) -> None:
         self.works: dict[tuple[str, str], Works] = {}
         """By type and name of the resource."""
+        self.state = LastState()
         self._hook = pulumi.ResourceHook("before-write", self._run)
 
     def binding(self, type_: str, name: str, works: Works) -> pulumi.ResourceHookBinding:

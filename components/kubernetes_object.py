@@ -9,7 +9,9 @@ from typing import Any
 import pulumi
 
 from components.before_write import BeforeWrite, Works
+from components.log import Log
 from release.model import Manifest
+from release.prepare import OBSERVED
 
 API_VERSIONS = {
     "ConfigMap": "v1",
@@ -41,10 +43,18 @@ class KubernetesObject(pulumi.CustomResource):
     ) -> None:
         version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
-        props: dict[str, Any] = {**manifest, "apiVersion": version, "kind": kind}
+        metadata = dict(manifest["metadata"])
+        gone = before.state.missing(kind, metadata) if works.update else None
+        if gone:
+            metadata["annotations"] = {**metadata["annotations"], OBSERVED: gone}
+            if pulumi.runtime.is_dry_run():  # the provider can't preview an update of what isn't there
+                opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(replace_on_changes=["*"]))
+        props: dict[str, Any] = {**manifest, "metadata": metadata, "apiVersion": version, "kind": kind}
         if kind == "Secret" and "data" in props:
             props["data"] = pulumi.Output.secret(props["data"])
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"]))
         type_ = f"kubernetes:{group}:{kind}"
         hooks = pulumi.ResourceOptions(hooks=before.binding(type_, name, works))
         super().__init__(type_, name, props, pulumi.ResourceOptions.merge(opts, hooks))
+        if gone and pulumi.runtime.is_dry_run():
+            Log(self).warn(f"{kind} {metadata['name']} is gone from the cluster: `pulumi up` makes it again")

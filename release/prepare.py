@@ -300,14 +300,13 @@ def declared(
 
     The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
     wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
-    value; where there is none, it takes the time. `always`: differ in any case. `by`: annotations that tell of this
-    run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
+    value; where there is none, components/state.py sees to it. `always`: differ in any case. `by`: annotations that
+    tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
     """
     had = (live or {}).get("metadata", {}).get("annotations", {})
     told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
     if live is None:
-        value = f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"
-        told = dict(by or {})
+        value, told = None, dict(by or {})
     elif always or drift(_comparable(wanted), live):
         value = live["metadata"]["resourceVersion"]
         told = dict(by or {})

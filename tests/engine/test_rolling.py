@@ -10,6 +10,7 @@ from lightkube.resources.policy_v1 import PodDisruptionBudget
 from lightkube.types import PatchType
 
 from release.model import Phase
+from release.prepare import OBSERVED
 from tests.engine.cluster_view import deployment, image, pods, records, release
 from tests.engine.harness import app, stack
 from tests.engine.strategies import SOAK, soak
@@ -98,12 +99,21 @@ def test_what_somebody_changed_by_hand_is_mended(live, namespace, images, admin)
     assert set(live.up().expect().changes) == {"same"}
 
 
-@soak
-def test_a_deployment_deleted_by_hand_is_made_again(live, namespace, images, admin):
-    admin.delete(Deployment, "myapp", namespace=namespace)
-    live.up().expect()
-    assert image(admin, namespace) == images.digest("v1")
-    assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
+def test_what_is_deleted_by_hand_is_made_again_each_time_and_what_is_new_is_shown_as_it_is(
+    live, namespace, images, admin
+):
+    assert not [it["urn"] for it in live.resources() if OBSERVED in str(it.get("inputs"))]
+    for number in (1, 2):
+        admin.delete(Deployment, "myapp", namespace=namespace)
+        if number > 1:
+            admin.delete(Service, "myapp", namespace=namespace)
+        shown = live.preview().expect()
+        assert "Deployment myapp is gone from the cluster: `pulumi up` makes it again" in shown.messages
+        assert shown.changes["replace"] == number
+        assert shown.changes["update"] == 1  # the ledger, whose gate waits for the pods
+        live.up().expect()
+        assert image(admin, namespace) == images.digest("v1")
+        assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
     assert set(live.up().expect().changes) == {"same"}
 
 

@@ -523,14 +523,14 @@ class Simulation:
             declares.append(("scaler", "scaler", scaler))
         tracks(made.last)
         return [
-            (urn, where, self._declared(manifest, world.live(*OBJECTS[urn]), where in made.gates), OBJECTS[urn])
+            (urn, where, self._declared(urn, manifest, world.live(*OBJECTS[urn]), where in made.gates), OBJECTS[urn])
             for urn, where, manifest in declares
         ]
 
-    def _declared(self, manifest: dict[str, Any], live: Any, always: bool) -> dict[str, Any]:
+    def _declared(self, urn: str, manifest: dict[str, Any], live: Any, always: bool) -> dict[str, Any]:
         wanted = declared(manifest, live, always=always)
-        if live is None:  # the simulation's clock, not the machine's
-            wanted["metadata"]["annotations"][OBSERVED] = f"nothing at {self.cluster.now}"
+        if live is None and urn in self.recorded:  # components/state.py
+            wanted["metadata"]["annotations"][OBSERVED] = f"missing, was {hash(str(self.recorded[urn]['metadata']))}"
         return wanted
 
     def _handover(self, world: World, made: Plan, track: TrackName) -> None:
