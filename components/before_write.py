@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.state import LastState
+from components.state import Key, LastState
 from release.interrupt import Interrupt
 
 Work = Callable[[Interrupt], object]
@@ -40,6 +40,7 @@ class BeforeWrite:
     def __init__(self) -> None:
         self.works: dict[tuple[str, str], Works] = {}
         """By type and name of the resource."""
+        self.declared: set[Key] = set()
         self.state = LastState()
         self._hook = pulumi.ResourceHook("before-write", self._run)
 

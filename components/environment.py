@@ -11,6 +11,7 @@ from components.before import Ledgers, apart, kinds_brought, ledgers_before, nee
 from components.before_write import BeforeWrite
 from components.log import Log
 from components.provider import kubernetes_provider
+from components.prune import leftovers, prune
 from components.source import definition
 from components.workload import Workload, WorkloadArgs
 from errors import UserError
@@ -81,6 +82,8 @@ class Environment(pulumi.ComponentResource):
             dependents = _dependents(key, order[place:], args.workloads)
             made = WorkloadArgs(prepared[key], client, before_write, after, dependents)
             self.workloads[key] = Workload(key, made, below)
+        unwanted = leftovers(client, found, args.settings, order, before_write) if found else []
+        prune(client, unwanted, [it.committed.id for it in self.workloads.values()], log)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 

@@ -10,6 +10,7 @@ import pulumi
 
 from components.before_write import BeforeWrite, Works
 from components.log import Log
+from components.state import key
 from release.model import Manifest
 from release.prepare import OBSERVED
 
@@ -44,6 +45,7 @@ class KubernetesObject(pulumi.CustomResource):
         version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
         metadata = dict(manifest["metadata"])
+        before.declared.add(key(kind, metadata))
         gone = before.state.missing(kind, metadata) if works.update else None
         if gone:
             metadata["annotations"] = {**metadata["annotations"], OBSERVED: gone}

@@ -1,7 +1,9 @@
 """`pulumi up` of an environment's stack, and what previews will compare with afterwards."""
 
 import json
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightkube import ApiError
@@ -15,10 +17,21 @@ def deploy(project: Path, stack: str, locking: Locking) -> int:
     """Updates the stack; returns the job's exit status. A release that ends `Paused` is a success."""
     file = stack_files.load(project, stack)
     select(stack, project)
-    ended = update("up", stack, locking, directory=project)
+    ended = update("up", stack, locking, directory=project, environ=environ(file, os.environ))
     if ended.status == 0:
         _publish(project, stack, file)
     return ended.exit_status
+
+
+def environ(file: stack_files.Text, given: Mapping[str, str]) -> dict[str, str]:
+    """The engine's variables: the state of an environment is written once, when a run ends (docs/state.md).
+
+    What a killed run leaves then is found by its labels (components/prune.py). The tokens that an access stack makes
+    are not: they must not be forgotten.
+    """
+    if stack_files.ACCESS in file["config"]:
+        return {**given}
+    return {"PULUMI_SKIP_CHECKPOINTS": "true", **given}
 
 
 def _publish(project: Path, stack: str, file: stack_files.Text) -> None:

@@ -15,7 +15,7 @@ from pipeline import names
 from pipeline.engine import KUBECONFIG_LINK
 from settings.run import IMAGE, variable
 
-ENVIRONMENT, WORKLOADS = "slipway:environment", "slipway:workloads"
+ACCESS, ENVIRONMENT, WORKLOADS = "slipway:access", "slipway:environment", "slipway:workloads"
 WORKLOAD_LENGTH = 40
 """The longest name of a workload (settings/types.py)."""
 NOT_HERE = "ENCRYPTED_VALUE_THAT_NO_PREVIEW_READS"

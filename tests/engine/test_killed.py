@@ -5,9 +5,11 @@ import time
 from pathlib import Path
 
 import pytest
+from lightkube import Client
+from lightkube.resources.core_v1 import ConfigMap, Secret
 
 from tests.engine.cluster_view import records
-from tests.engine.harness import Running, stack
+from tests.engine.harness import Running, app, stack
 from tests.engine.strategies import served, soak, some, under
 
 POINTS = 24 if os.environ.get("SLIPWAY_SOAK") else 2
@@ -57,3 +59,32 @@ def test_killed_at_any_event_one_run_finishes_the_release_and_no_request_is_lost
     assert run.result.failed == 0, run.result.samples
     assert unfinished >= POINTS // 3, "most kills must have hit an unfinished release"
     assert set(project.up().expect().changes) == {"same"}
+
+
+def test_what_a_killed_run_made_and_no_later_one_wants_is_removed_though_no_state_tells_of_it(
+    project, namespace, images, admin
+):
+    project.environ |= STATE_AT_THE_END
+    project.configure(stack(namespace, myapp=app(secretEnv={"API_KEY": {"fromEnv": "THE_KEY"}})))
+    project.up(SLIPWAY_IMAGE=images.v1, THE_KEY="one").expect()
+    before = secrets(admin, namespace)
+    copied = admin.get(ConfigMap, "myapp-releases", namespace=namespace).to_dict()  # by hand, with our labels
+    copied["metadata"] = {"name": "a-copy", "labels": copied["metadata"]["labels"]}
+    admin.create(ConfigMap.from_dict(copied), namespace=namespace)
+    killed = project.up_async(THE_KEY="two")
+    while secrets(admin, namespace) == before and not killed.ended:
+        time.sleep(0.02)
+    killed.kill()
+    project.cancel()
+    (left,) = secrets(admin, namespace) - before
+    said = f"Secret {left}: left behind by a run that was killed: deleted when this one is done"
+    assert said in project.up(THE_KEY="one").expect().messages
+    assert secrets(admin, namespace) == before
+    assert admin.get(ConfigMap, "a-copy", namespace=namespace)
+    assert "left behind" not in project.up(THE_KEY="one").expect().output
+
+
+def secrets(admin: Client, namespace: str) -> set[str]:
+    """The Secrets of the workload."""
+    found = admin.list(Secret, namespace=namespace, labels={"app.kubernetes.io/instance": "myapp"})
+    return {it.metadata.name for it in found}

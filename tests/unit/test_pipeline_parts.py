@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from errors import UserError
 from pipeline import drift, engine, locks, note, snapshot, stack_files
+from pipeline.deploy import environ
 from pipeline.digest import Change, Digest, digest
 from pipeline.engine import Ended
 from pipeline.preview import of_run, put_note
@@ -133,6 +134,13 @@ def test_a_pending_create_is_forgotten_once_the_state_holds_its_resource_and_not
     assert healed["deployment"] == {"resources": [{"urn": "urn:a"}], "pending_operations": kept}
     assert without_healed(healed) is None
     assert without_healed({"deployment": {"resources": []}}) is None
+
+
+def test_the_state_of_an_environment_is_written_once_and_that_of_an_access_stack_after_each_step() -> None:
+    staging, access = ({"config": {key: {}}} for key in ("slipway:environment", "slipway:access"))
+    assert environ(staging, {"A": "b"}) == {"A": "b", "PULUMI_SKIP_CHECKPOINTS": "true"}
+    assert environ(staging, {"PULUMI_SKIP_CHECKPOINTS": "false"}) == {"PULUMI_SKIP_CHECKPOINTS": "false"}
+    assert environ(access, {"A": "b"}) == {"A": "b"}
 
 
 def test_the_reasons_are_taken_out_of_what_pulumi_said() -> None:
