@@ -133,24 +133,13 @@ def plain(value: Json) -> Json:
     return value
 
 
-def has_unknown(value: Json) -> bool:
-    """Whether any part is `UNKNOWN`."""
-    return _any(value, Unknown)
-
-
 def has_secret(value: Json) -> bool:
     """Whether any part is a `Secret`."""
-    return _any(value, Secret)
-
-
-def _any(value: Json, kind: type) -> bool:
     match value:
-        case _ if isinstance(value, kind):
-            return True
         case Secret():
-            return _any(value.value, kind)
+            return True
         case dict():
-            return any(_any(inner, kind) for inner in value.values())
+            return any(map(has_secret, value.values()))
         case list():
-            return any(_any(inner, kind) for inner in value)
+            return any(map(has_secret, value))
     return False

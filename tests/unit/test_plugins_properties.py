@@ -4,7 +4,7 @@ from google.protobuf import struct_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.plugins.properties import UNKNOWN, Secret, from_struct, has_secret, has_unknown, plain, to_struct
+from sandbox.plugins.properties import UNKNOWN, Secret, from_struct, has_secret, plain, to_struct
 
 LEAVES = st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text(max_size=5) | st.just(UNKNOWN)
 VALUES = st.recursive(
@@ -35,11 +35,6 @@ def test_a_secret_is_found_at_any_depth_and_never_shown():
     assert "hush" not in repr(value)
     assert plain(value) == {"a": [{"b": "hush"}]}
     assert not has_secret(plain(value))
-
-
-def test_an_unknown_is_found_inside_a_secret():
-    assert has_unknown({"a": Secret([UNKNOWN])})
-    assert not has_unknown({"a": Secret("x")})
 
 
 def test_an_output_value_counts_as_its_value():
