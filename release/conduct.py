@@ -15,8 +15,9 @@ from lightkube.types import PatchType
 
 from errors import UserError
 from release import checks, manifests, rollout
+from release.checks.clock import InterruptibleClock
 from release.checks.model import Status, Target, Verdict
-from release.interrupt import Interrupt, Interrupted, InterruptibleClock
+from release.interrupt import Interrupt, Interrupted
 from release.ledger import Book
 from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
 from release.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName

@@ -1,14 +1,9 @@
 """Ends a gate whose engine is gone or was told to stop: what goes on without it would meet the next run."""
 
-import queue
 import threading
-import time
 import weakref
 
 from errors import UserError
-from release.checks.clock import Item, RealClock
-
-SLICE_SECONDS = 0.5
 
 
 class Interrupted(UserError):
@@ -43,20 +38,3 @@ class Interrupt:
 
 
 _every: "weakref.WeakSet[Interrupt]" = weakref.WeakSet()
-
-
-class InterruptibleClock(RealClock):
-    """The checks' clock: their processes and Jobs are ended, too."""
-
-    def __init__(self, interrupt: Interrupt) -> None:
-        self._interrupt = interrupt
-
-    def take(self, inbox: "queue.Queue[Item]", seconds: float | None, *, busy: bool) -> Item | None:
-        """What comes in within the time, or None; raises Interrupted."""
-        until = None if seconds is None else time.monotonic() + seconds
-        while True:
-            self._interrupt.check()
-            left = SLICE_SECONDS if until is None else min(SLICE_SECONDS, max(0.0, until - time.monotonic()))
-            found = super().take(inbox, left, busy=busy)
-            if found is not None or (until is not None and time.monotonic() >= until):
-                return found

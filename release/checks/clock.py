@@ -5,7 +5,10 @@ import time
 from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
+from release.interrupt import Interrupt
+
 Item = TypeVar("Item")
+SLICE_SECONDS = 0.5
 
 
 class Clock(Protocol):
@@ -38,3 +41,20 @@ class RealClock:
             return inbox.get(timeout=seconds)
         except queue.Empty:
             return None
+
+
+class InterruptibleClock(RealClock):
+    """The checks' clock: their processes and Jobs are ended, too."""
+
+    def __init__(self, interrupt: Interrupt) -> None:
+        self._interrupt = interrupt
+
+    def take(self, inbox: "queue.Queue[Item]", seconds: float | None, *, busy: bool) -> Item | None:
+        """What comes in within the time, or None; raises Interrupted."""
+        until = None if seconds is None else time.monotonic() + seconds
+        while True:
+            self._interrupt.check()
+            left = SLICE_SECONDS if until is None else min(SLICE_SECONDS, max(0.0, until - time.monotonic()))
+            found = super().take(inbox, left, busy=busy)
+            if found is not None or (until is not None and time.monotonic() >= until):
+                return found
