@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from components.log import Log, leave_out_the_monitor
+from components.log import Log, leave_out_debug, leave_out_the_monitor
 from errors import UserError
 from release.interrupt import Interrupt
 
@@ -32,6 +32,7 @@ def run(build: Callable[[], None]) -> None:
     _collect_little()
     signal.signal(signal.SIGINT, _interrupted)
     atexit.register(_say_last, Log())
+    leave_out_debug()
     leave_out_the_monitor()
     try:
         build()

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import httpx2
@@ -41,16 +42,16 @@ def resolve(
     host, path = _registry(repository)
     url = f"https://{host}/v2/{path}/manifests/{digest or tag}"
     credentials = _credentials(host, environment)
+    login = httpx2.BasicAuth(*credentials) if credentials else httpx2.Auth()
+    client = _client(transport)
     try:
-        with httpx2.Client(
-            timeout=TIMEOUT_SECONDS, follow_redirects=True, auth=credentials, transport=transport
-        ) as client:
-            answer = client.head(url, headers={"Accept": ACCEPT})
-            if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
-                token = _bearer(client, answer.headers["www-authenticate"])
-                if token:
-                    client.auth = httpx2.Auth()  # the login was for the token service
-                    answer = client.head(url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"})
+        answer = client.head(url, headers={"Accept": ACCEPT}, auth=login)
+        if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
+            token = _bearer(client, answer.headers["www-authenticate"], login)
+            if token:  # the login was for the token service
+                answer = client.head(
+                    url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"}, auth=httpx2.Auth()
+                )
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ImageUnresolved(
             f"image {image}: registry {host} does not answer ({str(error) or type(error).__name__}): check its name, "
@@ -70,6 +71,12 @@ def resolve(
             f"image {image}: registry {host} answers {answer.status_code} without a digest: try again later"
         )
     return f"{repository}@{found}"
+
+
+@cache
+def _client(transport: httpx2.BaseTransport | None) -> httpx2.Client:
+    """One for all images of a run: what it costs is to be made, and to shake hands with a registry."""
+    return httpx2.Client(timeout=TIMEOUT_SECONDS, follow_redirects=True, transport=transport)
 
 
 def split(image: str) -> tuple[str, str, str | None]:
@@ -104,13 +111,13 @@ def _credentials(host: str, environment: Mapping[str, str]) -> tuple[str, str] |
     return user, password
 
 
-def _bearer(client: httpx2.Client, challenge: str) -> str:
+def _bearer(client: httpx2.Client, challenge: str, login: httpx2.Auth) -> str:
     """The token of the registry's token service (OCI distribution, token authentication)."""
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = fields.pop("realm", "")
     if not realm.startswith("https://"):  # a login is never sent in the clear
         return ""
-    answer = client.get(realm, params=fields)
+    answer = client.get(realm, params=fields, auth=login)
     if answer.status_code != 200:
         return ""
     try:
