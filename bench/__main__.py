@@ -20,9 +20,9 @@ from rich.table import Table
 
 from bench import rivals
 from demo.workspace import Workspace
+from pulumi_slipway.settings import Workload
 from sandbox import images
 from sandbox.load import Load
-from settings import Workload
 
 console = Console()
 WORKLOAD = Workload(replicas=3)

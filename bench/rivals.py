@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from demo.workspace import VENV
-from release import manifests
-from release.manifests import Subject
-from release.model import Pool, Release, TrackName
-from settings import Environment, Workload
+from pulumi_slipway.core.model import Pool, Release, TrackName
+from pulumi_slipway.release import manifests
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.settings import Environment, Workload
 
 PLACEHOLDER = "IMAGE_PLACEHOLDER"
 PULL_SECRET = "gitlab-registry"  # noqa: S105  its name

@@ -22,8 +22,8 @@ from rich.table import Table
 from bench import rivals
 from bench.__main__ import UP, make_namespace
 from demo.workspace import Workspace
+from pulumi_slipway.settings import Workload
 from sandbox import images
-from settings import Workload
 
 console = Console()
 SETTINGS = Workload(replicas=0)

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 import pulumi
 
-from access import rights, variables
-from access.generation import decide
-from access.kubeconfig import Context, kubeconfig
-from access.names import DEPLOY, PREVIEW
-from access.observe import Facts, observe
-from access.variables import Variable
-from components.identity import (
+from pulumi_slipway.access import rights, variables
+from pulumi_slipway.access.generation import decide
+from pulumi_slipway.access.kubeconfig import Context, kubeconfig
+from pulumi_slipway.access.names import DEPLOY, PREVIEW
+from pulumi_slipway.access.observe import Facts, observe
+from pulumi_slipway.access.variables import Variable
+from pulumi_slipway.components.identity import (
     ClusterBinding,
     ClusterBindingArgs,
     Identity,
@@ -20,14 +20,14 @@ from components.identity import (
     LedgerReader,
     LedgerReaderArgs,
 )
-from components.log import Log
-from components.namespace import EnvironmentNamespace, NamespaceArgs
-from components.provider import kubernetes_provider
-from components.pull_secret import pull_secret
-from components.token import BoundToken, BoundTokenArgs
-from components.token_guard import TokenGuard, TokenGuardArgs
-from settings import Access as Settings
-from settings import AccessEnvironment
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.namespace import EnvironmentNamespace, NamespaceArgs
+from pulumi_slipway.components.provider import kubernetes_provider
+from pulumi_slipway.components.pull_secret import pull_secret
+from pulumi_slipway.components.token import BoundToken, BoundTokenArgs
+from pulumi_slipway.components.token_guard import TokenGuard, TokenGuardArgs
+from pulumi_slipway.settings import Access as Settings
+from pulumi_slipway.settings import AccessEnvironment
 
 
 @dataclass
@@ -88,7 +88,7 @@ class Access(pulumi.ComponentResource):
             for environment, settings in args.settings.environments.items()
         }
         if args.settings.gitlab and facts.project:
-            from components.gitlab import GitLabProject, GitLabProjectArgs  # noqa: PLC0415  0.35 s that others needn't wait
+            from pulumi_slipway.components.gitlab import GitLabProject, GitLabProjectArgs  # noqa: PLC0415  0.35 s that others needn't wait
 
             for scope, members in variables.by_scope(args.settings).items():
                 if len(members) > 1:

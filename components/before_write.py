@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pulumi
 
-from components.state import Key, LastState
-from release.interrupt import Interrupt
+from pulumi_slipway.components.state import Key, LastState
+from pulumi_slipway.release.interrupt import Interrupt
 
 Work = Callable[[Interrupt], object]
 """What it raises fails the operation: the object is not written."""

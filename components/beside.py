@@ -6,13 +6,13 @@ from typing import Any
 import pulumi
 from lightkube import Client
 
-from components.before_write import BeforeWrite, Work, Works
-from components.kubernetes_object import KubernetesObject
-from release.definition import ORDER
-from release.interrupt import Interrupt
-from release.kinds import Kinds
-from release.manifests import MANAGER, SKIP_AWAIT, Subject
-from release.prepare import Beside, declared
+from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
+from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.release.interrupt import Interrupt
+from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT, Subject
+from pulumi_slipway.release.prepare import Beside, declared
+from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
 """Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""

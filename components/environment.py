@@ -7,24 +7,24 @@ from graphlib import TopologicalSorter
 
 import pulumi
 
-from components.before import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
-from components.before_write import BeforeWrite
-from components.log import Log
-from components.provider import kubernetes_provider
-from components.prune import leftovers, prune
-from components.source import definition
-from components.workload import Workload, WorkloadArgs
-from errors import UserError
-from preflight import cluster
-from release.aim import NothingToDo
-from release.image import ImageUnresolved
-from release.kinds import Kinds
-from release.manifests import Subject
-from release.observe import Snapshot, deployed, snapshot
-from release.prepare import Prepared, prepare
-from settings import Action, Run
-from settings import Environment as EnvironmentSettings
-from settings import Workload as WorkloadSettings
+from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.components.before_write import BeforeWrite
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.provider import kubernetes_provider
+from pulumi_slipway.components.prune import leftovers, prune
+from pulumi_slipway.components.source import definition
+from pulumi_slipway.components.workload import Workload, WorkloadArgs
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
+from pulumi_slipway.release.image import ImageUnresolved
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import Snapshot, deployed, snapshot
+from pulumi_slipway.release.prepare import Prepared, prepare
+from pulumi_slipway.settings import Action, Run
+from pulumi_slipway.settings import Environment as EnvironmentSettings
+from pulumi_slipway.settings import Workload as WorkloadSettings
 
 
 @dataclass

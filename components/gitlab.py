@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_gitlab as gitlab
 
-from access.variables import Variable
-from components.log import Log
-from preflight.gitlab import MARK, Project, api_url
-from settings import Access
+from pulumi_slipway.access.variables import Variable
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.preflight.gitlab import MARK, Project, api_url
+from pulumi_slipway.settings import Access
 
 
 @dataclass

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from access.names import CLUSTER_WIDE
-from access.rights import Rule, ledgers
-from components.metadata import metadata
+from pulumi_slipway.access.names import CLUSTER_WIDE
+from pulumi_slipway.access.rights import Rule, ledgers
+from pulumi_slipway.components.metadata import metadata
 
 
 @dataclass

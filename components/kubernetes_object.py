@@ -8,11 +8,11 @@ from typing import Any
 
 import pulumi
 
-from components.before_write import BeforeWrite, Works
-from components.log import Log
-from components.state import key
-from release.model import Manifest
-from release.prepare import OBSERVED
+from pulumi_slipway.components.before_write import BeforeWrite, Works
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.state import key
+from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.release.prepare import OBSERVED
 
 API_VERSIONS = {
     "ConfigMap": "v1",

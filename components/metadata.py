@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pulumi
 import pulumi_kubernetes as k8s
 
-from release.manifests import APPLIED, ownership
+from pulumi_slipway.release.manifests import APPLIED, ownership
 
 
 def metadata(

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from access.names import LIMITS
-from components.metadata import metadata
-from settings import AccessEnvironment
+from pulumi_slipway.access.names import LIMITS
+from pulumi_slipway.components.metadata import metadata
+from pulumi_slipway.settings import AccessEnvironment
 
 
 @dataclass

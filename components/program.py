@@ -7,9 +7,9 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from components.log import Log, leave_out_debug, leave_out_the_monitor
-from errors import UserError
-from release.interrupt import Interrupt
+from pulumi_slipway.components.log import Log, leave_out_debug, leave_out_the_monitor
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.release.interrupt import Interrupt
 
 ALREADY_SAID = 32
 """Exit status by which Pulumi's language host knows that the user has been told what is wrong (its exec script)."""

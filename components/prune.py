@@ -12,13 +12,13 @@ import pulumi
 from lightkube import ApiError, Client
 from lightkube.resources.core_v1 import Secret
 
-from components.before_write import BeforeWrite
-from components.log import Log
-from components.state import Key, key
-from release.manifests import MANAGER, ownership
-from release.model import Manifest
-from release.observe import KINDS, Snapshot
-from settings import Environment
+from pulumi_slipway.components.before_write import BeforeWrite
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.state import Key, key
+from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.release.manifests import MANAGER, ownership
+from pulumi_slipway.release.observe import KINDS, Snapshot
+from pulumi_slipway.settings import Environment
 
 
 def prune(client: Client, unwanted: Collection[Key], after: Iterable[pulumi.Output[str]], log: Log) -> None:

@@ -6,9 +6,9 @@ import json
 import pulumi
 import pulumi_kubernetes as k8s
 
-from access.names import PULL_SECRET
-from components.metadata import metadata
-from settings import Registry
+from pulumi_slipway.access.names import PULL_SECRET
+from pulumi_slipway.components.metadata import metadata
+from pulumi_slipway.settings import Registry
 
 
 def pull_secret(

@@ -14,23 +14,24 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
-from components.before_write import BeforeWrite, Work, Works
-from components.kubernetes_object import KubernetesObject
-from components.log import Log
-from components.program import at_end
-from components.remade import remade
-from components.strategies import BlueGreen, Canary
-from release import ledger, manifests, report
-from release.conduct import SCALER, Conductor
-from release.interrupt import Interrupt, Interrupted
-from release.ledger import PROMOTES
-from release.manifests import PREVIEW
-from release.model import Manifest, Phase, Pool, TrackName
-from release.model import Release as ReleaseOf
-from release.plan import LEDGER, SERVICE, TrackPlan
-from release.prepare import PROVENANCE, RUNS, Prepared, declared
-from release.rollout import ReleaseFailed
-from release.steps import Gate
+from pulumi_slipway import report
+from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
+from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.program import at_end
+from pulumi_slipway.components.remade import remade
+from pulumi_slipway.components.strategies import BlueGreen, Canary
+from pulumi_slipway.core.model import Manifest, Phase, Pool, TrackName
+from pulumi_slipway.core.model import Release as ReleaseOf
+from pulumi_slipway.core.plan import LEDGER, SERVICE, TrackPlan
+from pulumi_slipway.core.steps import Gate
+from pulumi_slipway.release import ledger, manifests
+from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.ledger import PROMOTES
+from pulumi_slipway.release.manifests import PREVIEW
+from pulumi_slipway.release.prepare import PROVENANCE, RUNS, Prepared, declared
+from pulumi_slipway.release.rollout import ReleaseFailed
 
 
 @dataclass

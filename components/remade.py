@@ -5,10 +5,10 @@ from typing import Any
 
 from lightkube import Client
 
-from components.before_write import Work
-from release.interrupt import Interrupt
-from release.manifests import MANAGER
-from release.observe import KINDS
+from pulumi_slipway.components.before_write import Work
+from pulumi_slipway.release.interrupt import Interrupt
+from pulumi_slipway.release.manifests import MANAGER
+from pulumi_slipway.release.observe import KINDS
 
 
 def remade(client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> list[Work]:

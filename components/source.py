@@ -8,11 +8,11 @@ from typing import Any
 import pulumi
 import yaml
 
-from components.log import Log
-from release.definition import IMAGE, REPOSITORY, TAG, Definition, Rendered, SourceError, define, left_out
-from release.documents import documents
-from settings import Workload
-from settings.source import Helm, HelmImage
+from pulumi_slipway.components.log import Log
+from pulumi_slipway.settings import Workload
+from pulumi_slipway.settings.source import Helm, HelmImage
+from pulumi_slipway.source.definition import IMAGE, REPOSITORY, TAG, Definition, Rendered, SourceError, define, left_out
+from pulumi_slipway.source.documents import documents
 
 FILE_LIMIT = 10 << 20
 """Bytes of a file of manifests or values."""

@@ -4,7 +4,7 @@ import pulumi
 
 
 class BlueGreen(pulumi.ComponentResource):
-    """Blue, green and the preview Service. Which of the two serves says the workload's Service (release/plan.py)."""
+    """Blue, green and the preview Service. Which of the two serves says the workload's Service (core/plan.py)."""
 
     def __init__(self, name: str, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:BlueGreen", name, None, opts)

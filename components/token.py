@@ -8,10 +8,10 @@ import pulumi
 import pulumi_kubernetes as k8s
 from pulumi.dynamic import Resource
 
-from access.generation import Generation
-from access.names import ACCOUNT_LABEL
-from components.metadata import metadata
-from components.token_request import TokenRequestProvider
+from pulumi_slipway.access.generation import Generation
+from pulumi_slipway.access.names import ACCOUNT_LABEL
+from pulumi_slipway.components.metadata import metadata
+from pulumi_slipway.components.token_request import TokenRequestProvider
 
 
 class _Token(Resource, module="slipway", name="Token"):

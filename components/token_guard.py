@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as k8s
 
-from access.names import guard_name
-from components.metadata import metadata
+from pulumi_slipway.access.names import guard_name
+from pulumi_slipway.components.metadata import metadata
 
 
 @dataclass

@@ -11,8 +11,8 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ServiceAccount
 from pulumi.dynamic import CreateResult, DiffResult, ResourceProvider
 
-from errors import UserError
-from preflight.cluster import connect
+from pulumi_slipway.cluster.client import connect
+from pulumi_slipway.core.errors import UserError
 
 REQUESTED = ("namespace", "account", "secret", "uid", "lifetime")
 """What a token is asked for by; each is fixed at its issue."""

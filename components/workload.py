@@ -7,13 +7,13 @@ from typing import Any
 import pulumi
 from lightkube import Client
 
-from components.before_write import BeforeWrite, Works
-from components.beside import beside, ordered
-from components.kubernetes_object import KubernetesObject
-from components.release import Release, ReleaseArgs
-from components.remade import remade
-from release import manifests
-from release.prepare import Held, Prepared, declared
+from pulumi_slipway.components.before_write import BeforeWrite, Works
+from pulumi_slipway.components.beside import beside, ordered
+from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.components.release import Release, ReleaseArgs
+from pulumi_slipway.components.remade import remade
+from pulumi_slipway.release import manifests
+from pulumi_slipway.release.prepare import Held, Prepared, declared
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-PROGRAM = ("__main__.py", "errors.py", "access", "components", "preflight", "release", "settings", "slipway")
+PROGRAM = ("__main__.py", "pulumi_slipway")
 VENV = CHECKOUT / ".venv-program"
 """What the program needs and nothing else, as a user's project has it."""
 STACK_FILES = ("Pulumi.yaml", "Pulumi.access.yaml", "Pulumi.staging.yaml", "Pulumi.production.yaml")

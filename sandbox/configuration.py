@@ -33,7 +33,7 @@ def write_all(paths: Paths) -> None:
     write_secret(paths.pulumi_passphrase, secrets.token_urlsafe(32))
     for directory in (paths.logs, paths.pulumi_home, paths.pulumi_state, paths.registry):
         directory.mkdir(parents=True, exist_ok=True)
-    (paths.pulumi_home / "logs").touch()  # no directory: the engine keeps no log (pipeline/engine.py)
+    (paths.pulumi_home / "logs").touch()  # no directory: the engine keeps no log (pulumi_slipway/pipeline/engine.py)
 
 
 def _identities(paths: Paths, authority: Authority) -> None:

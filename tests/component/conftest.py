@@ -10,7 +10,7 @@ from google.protobuf.json_format import MessageToDict
 from pulumi.runtime import mocks as pulumi_mocks
 from pulumi.runtime import rpc
 
-from components.before_write import Works
+from pulumi_slipway.components.before_write import Works
 
 Outputs = Callable[[str, str, dict[str, Any]], dict[str, Any]]
 """What a resource answers beyond its inputs, by type, name and inputs."""

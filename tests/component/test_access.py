@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from access.generation import Generation
-from access.kubeconfig import Cluster
-from access.observe import Facts
-from components.access import Access, AccessArgs
-from preflight.gitlab import Project
-from settings import Access as Settings
+from pulumi_slipway.access.generation import Generation
+from pulumi_slipway.access.kubeconfig import Cluster
+from pulumi_slipway.access.observe import Facts
+from pulumi_slipway.components.access import Access, AccessArgs
+from pulumi_slipway.preflight.gitlab import Project
+from pulumi_slipway.settings import Access as Settings
 
 NOW = datetime(2026, 11, 24, 3, 0, 0, tzinfo=UTC)
 CA = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"

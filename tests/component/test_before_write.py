@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from pulumi import ResourceHookArgs
 
-from components.before_write import BeforeWrite, Works
-from release.interrupt import Interrupted
+from pulumi_slipway.components.before_write import BeforeWrite, Works
+from pulumi_slipway.release.interrupt import Interrupted
 
 CREATE = ResourceHookArgs("urn", "", "app", "kubernetes:core/v1:Service", new_inputs={})
 UPDATE = ResourceHookArgs("urn", "id", "app", "kubernetes:core/v1:Service", new_inputs={}, old_inputs={})

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pulumi
 
-from components import log
-from components.log import Log
+from pulumi_slipway.components import log
+from pulumi_slipway.components.log import Log
 
 CHECKOUT = Path(__file__).parents[2]
-PROGRAM = ("__main__.py", "components", "release", "settings", "access", "preflight")
+PROGRAM = ("__main__.py", "components", "pulumi_slipway")
 
 
 def calls_of_pulumis_log(file: Path) -> list[int]:

@@ -11,18 +11,18 @@ from itertools import count
 import pulumi
 import pytest
 
-from components.before import policed
-from components.before_write import BeforeWrite
-from components.workload import Workload, WorkloadArgs
-from errors import UserError
-from release import ledger
-from release.manifests import Subject
-from release.observe import SUFFIXES
-from release.plan import LEDGER, SERVICE
-from release.prepare import OBSERVED, Held, prepare
-from release.steps import Begin, Close, Finish, Mark, Scale
-from settings import Action, Environment, Run
-from settings import Workload as Settings
+from pulumi_slipway.components.before_write import BeforeWrite
+from pulumi_slipway.components.workload import Workload, WorkloadArgs
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.plan import LEDGER, SERVICE
+from pulumi_slipway.core.steps import Begin, Close, Finish, Mark, Scale
+from pulumi_slipway.preflight.environment import policed
+from pulumi_slipway.release import ledger
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import SUFFIXES
+from pulumi_slipway.release.prepare import OBSERVED, Held, prepare
+from pulumi_slipway.settings import Action, Environment, Run
+from pulumi_slipway.settings import Workload as Settings
 
 V1, V2, V3 = (f"registry.example.com/app@sha256:{digit * 64}" for digit in "123")
 VALUE = "planted-value"
@@ -55,8 +55,10 @@ class Cluster:
         self._record, self._versions = record, count(1)
         self.objects = {kind: {} for kind in SUFFIXES}
         self.secrets = {}
-        monkeypatch.setattr("release.prepare.image.resolve", lambda image, _: image)
-        monkeypatch.setattr("release.prepare.held_secret", lambda _client, _ns, name: (self.secrets.get(name), True))
+        monkeypatch.setattr("pulumi_slipway.release.prepare.image.resolve", lambda image, _: image)
+        monkeypatch.setattr(
+            "pulumi_slipway.release.prepare.held_secret", lambda _client, _ns, name: (self.secrets.get(name), True)
+        )
 
     def run(self, image=None, action=Action.DEPLOY, preview=False, commit="c0ffee", held=None, **settings):
         """What a run with these settings asks the engine for; `held` stands in for each Secret."""

@@ -6,8 +6,8 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 
-from release import ledger
-from release.model import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Record
+from pulumi_slipway.core.model import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Record
+from pulumi_slipway.release import ledger
 
 
 def deployment(admin: Client, namespace: str, name: str = "myapp") -> dict[str, Any]:

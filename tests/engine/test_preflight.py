@@ -20,9 +20,9 @@ from lightkube.models.rbac_v1 import PolicyRule, RoleRef, Subject
 from lightkube.resources.core_v1 import Namespace, Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import Role, RoleBinding
 
-from access import rights
-from access.rights import Rule
-from release.observe import KINDS
+from pulumi_slipway.access import rights
+from pulumi_slipway.access.rights import Rule
+from pulumi_slipway.release.observe import KINDS
 from sandbox.pki import Authority
 from tests.engine.harness import Outcome, Project, app, stack, within
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from lightkube.resources.apps_v1 import Deployment
 
-from release.definition import REPOSITORY, TAG
-from release.drift import drift
+from pulumi_slipway.release.drift import drift
+from pulumi_slipway.source.definition import REPOSITORY, TAG
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
 from tests.engine.strategies import SOAK

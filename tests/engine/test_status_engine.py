@@ -1,4 +1,4 @@
-"""`python -m slipway status` and the reports of releases, on the real cluster."""
+"""`slipway status` and the reports of releases, on the real cluster."""
 
 import json
 import os
@@ -18,13 +18,13 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Namespace, ResourceQuota, Secret
 
-from access import rights
 from demo.workspace import CHECKOUT
+from pulumi_slipway.access import rights
 from tests.engine.cluster_view import records
 from tests.engine.harness import Project, app, stack
 from tests.engine.test_preflight import Bench, closed
 
-COMMAND = [sys.executable, "-m", "slipway", "status"]
+COMMAND = [sys.executable, "-m", "pulumi_slipway.cli", "status"]
 CHECKS = {"answers": {"http": {"path": "/"}, "interval": "1s"}}
 STEPS = [{"weight": 25, "pause": "2s"}, {"weight": 50}]
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from release import ledger
-from release.model import Phase
+from pulumi_slipway.core.model import Phase
+from pulumi_slipway.release import ledger
 from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import Delivery, Outcome
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from release import ledger
-from release.model import Phase, Record
+from pulumi_slipway.core.model import Phase, Record
+from pulumi_slipway.release import ledger
 from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import Delivery, Outcome, Running
 

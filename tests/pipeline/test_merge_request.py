@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline import note
+from pulumi_slipway.pipeline import note
 from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import CI, Delivery, Outcome
 

@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from pipeline import names
+from pulumi_slipway.pipeline import names
 from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import Delivery
 

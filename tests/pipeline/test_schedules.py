@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import drift
+from pulumi_slipway.pipeline import drift
 from tests.engine.access_stack import kubernetes, refused_within
 from tests.pipeline.harness import Delivery
 

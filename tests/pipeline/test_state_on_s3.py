@@ -71,7 +71,7 @@ def store(ready: None, tmp_path: Path) -> Iterator[Store]:
 
 
 class Job:
-    """A job's directory, and `python -m pipeline up` in it."""
+    """A job's directory, and `slipway up` in it."""
 
     def __init__(self, directory: Path, store: Store, space: str) -> None:
         self.directory, self.store = directory / "job", store
@@ -89,7 +89,7 @@ class Job:
 
     def start(self, image: str) -> "subprocess.Popen[str]":
         """The job's command, at work."""
-        command = [sys.executable, "-m", "pipeline", "up", "--stack", "staging", "--serialised"]
+        command = [sys.executable, "-m", "pulumi_slipway.cli", "up", "--stack", "staging", "--serialised"]
         return subprocess.Popen(
             command, cwd=self.directory, env=self.environ | {"SLIPWAY_IMAGE": image}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

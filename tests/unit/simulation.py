@@ -17,20 +17,21 @@ from lightkube import ApiError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
-from release import ledger, manifests
-from release.aim import NothingToDo
-from release.checks.model import Status, Verdict
-from release.conduct import SCALER, Conductor
-from release.interrupt import Interrupt
-from release.ledger import Book
-from release.manifests import MANAGER, PREVIEW, Subject, pool_selector
-from release.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
-from release.observe import SUFFIXES, World, observe
-from release.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
-from release.prepare import OBSERVED, _settled, declared
-from release.rollout import ReleaseFailed
-from release.rules import Rules, Strategy
-from settings import Action, Environment, Workload
+from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
+from pulumi_slipway.core.rules import Strategy
+from pulumi_slipway.release import ledger, manifests
+from pulumi_slipway.release.checks.model import Status, Verdict
+from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.interrupt import Interrupt
+from pulumi_slipway.release.ledger import Book
+from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_selector
+from pulumi_slipway.release.observe import SUFFIXES, World, observe
+from pulumi_slipway.release.prepare import OBSERVED, _settled, declared
+from pulumi_slipway.release.rollout import ReleaseFailed
+from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.settings import Action, Environment, Workload
 
 NAME = "app"
 NAMESPACE = "staging"
@@ -397,7 +398,7 @@ class Simulation:
     def planned(self, run: Run) -> tuple[World, Plan]:
         """What a run would do now."""
         world = observe(self.cluster.snapshot(), self.subject, self.cluster.now)
-        rules = Rules.of(self.settings)
+        rules = rules_of(self.settings)
         made = plan(NAME, world.observed, release(run.version), run.action, rules)
         return world, _settled(made, self._deployments(made), world)
 
@@ -451,7 +452,7 @@ class Simulation:
             client=cluster,  # type: ignore[arg-type]
             subject=self.subject,
             plan=made,
-            strategy=Rules.of(self.settings).strategy,
+            strategy=rules_of(self.settings).strategy,
             book=Book(
                 world.observed.ledger,
                 self._store,
@@ -583,7 +584,7 @@ class Watch:
     def __init__(self, simulation: Simulation, seen: Observed, made: Plan, result: Result, action: Action) -> None:
         self.simulation, self.seen, self.plan, self.result = simulation, seen, made, result
         self.action, self.rolls_back = action, action in (Action.ROLLBACK, Action.ABORT)
-        self.cluster, self.rules = simulation.cluster, Rules.of(simulation.settings)
+        self.cluster, self.rules = simulation.cluster, rules_of(simulation.settings)
         self.log: list[str] = []
         home = seen.tracks.get(seen.home) if seen.home else None
         self.whole = self.rules.replicas

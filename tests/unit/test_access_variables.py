@@ -6,9 +6,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from access.kubeconfig import Cluster, Context, kubeconfig
-from access.variables import planned
-from settings import Access
+from pulumi_slipway.access.kubeconfig import Cluster, Context, kubeconfig
+from pulumi_slipway.access.variables import planned
+from pulumi_slipway.settings import Access
 
 names = st.from_regex(r"[a-z]([-a-z0-9]{0,20}[a-z0-9])?", fullmatch=True)
 tokens = st.text(st.sampled_from("abcXYZ019-_."), min_size=8, max_size=60)

@@ -1,14 +1,14 @@
-"""Which release a run is about, row by row of the table in release/aim.py."""
+"""Which release a run is about, row by row of the table in pulumi_slipway/core/goal.py."""
 
 import re
 from dataclasses import replace
 
 import pytest
 
-from release import aim as module
-from release.aim import NothingToDo, aim
-from release.model import Observed, Phase, Record
-from settings import Action
+from pulumi_slipway.core import goal as module
+from pulumi_slipway.core.goal import NothingToDo, aim
+from pulumi_slipway.core.model import Observed, Phase, Record
+from pulumi_slipway.settings import Action
 from tests.unit.simulation import release
 
 V1, V2, V3 = release(1), release(2), release(3)

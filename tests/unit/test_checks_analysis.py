@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from release import checks
-from release.checks import analysis
-from release.checks.analysis import Analysis
-from release.checks.asking import Stopped
-from release.checks.clock import RealClock
-from release.checks.model import Reading, Status, Target
-from settings.checks import Check
+from pulumi_slipway.release import checks
+from pulumi_slipway.release.checks import analysis
+from pulumi_slipway.release.checks.analysis import Analysis
+from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.release.checks.clock import RealClock
+from pulumi_slipway.release.checks.model import Reading, Status, Target
+from pulumi_slipway.settings.checks import Check
 
 S, F, E, I = Status.SUCCESSFUL, Status.FAILED, Status.ERROR, Status.INCONCLUSIVE  # noqa: E741
 TARGET = Target("myapp", "staging", "ns", "canary", "canary", "abc", "img@sha256:1", None, 3000, None, {})

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from release.checks.asking import Stopped
-from release.checks.command import CommandCheck, inherited
-from release.checks.model import Status, Target
-from release.checks.supervisor import GRACE_SECONDS
+from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.release.checks.command import CommandCheck, inherited
+from pulumi_slipway.release.checks.model import Status, Target
+from pulumi_slipway.release.checks.supervisor import GRACE_SECONDS
 
 TARGET = Target(
     "myapp", "production", "shop", "blueGreen", "green", "abc123", "registry/app@sha256:1", "myapp-preview", 3000,

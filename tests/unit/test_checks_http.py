@@ -11,11 +11,11 @@ import pytest
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from release.checks import http
-from release.checks.asking import Stopped
-from release.checks.http import HttpCheck
-from release.checks.model import Status, Target
-from settings.checks import Http
+from pulumi_slipway.release.checks import http
+from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.release.checks.http import HttpCheck
+from pulumi_slipway.release.checks.model import Status, Target
+from pulumi_slipway.settings.checks import Http
 
 SERVICE = Target("myapp", "e", "shop", "blueGreen", "green", "abc", "img", "myapp-preview", 3000, None, {"a": "b"})
 PODS = replace(SERVICE, service=None)

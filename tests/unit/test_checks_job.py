@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from release.checks.asking import Stopped
-from release.checks.job import JobCheck
-from release.checks.job_manifest import job_name, manifest
-from release.checks.model import Status, Target
-from release.manifests import ownership
-from settings.checks import Job
+from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.release.checks.job import JobCheck
+from pulumi_slipway.release.checks.job_manifest import job_name, manifest
+from pulumi_slipway.release.checks.model import Status, Target
+from pulumi_slipway.release.manifests import ownership
+from pulumi_slipway.settings.checks import Job
 
 TARGET = Target(
     "myapp", "production", "shop", "blueGreen", "green", "abc123", "registry/app@sha256:1", "myapp-preview", 3000,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from release.checks import missing, rights
-from settings.checks import Check
+from pulumi_slipway.release.checks import missing, rights
+from pulumi_slipway.settings.checks import Check
 
 HTTP, POD = {"http": {"path": "/"}}, {"http": {"url": "https://a", "tokenFromEnv": "TOKEN"}}
 PRESET = {"prometheus": {"preset": "success-rate", "tokenFromEnv": "TOKEN"}}
@@ -52,7 +52,7 @@ def test_a_program_must_be_there_and_executable():
 
 
 def test_a_command_needs_linux(monkeypatch):
-    monkeypatch.setattr("release.checks.needs.sys.platform", "darwin")
+    monkeypatch.setattr("pulumi_slipway.release.checks.needs.sys.platform", "darwin")
     assert lacks({"command": ["sh"]}) == (
         "check a: runs a command, which needs Linux: run it in a CI job or a container",
     )

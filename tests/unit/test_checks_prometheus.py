@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightkube.models.core_v1 import Pod
 
-from release.checks import run
-from release.checks.model import Status, Target
-from release.checks.presets import query
-from release.checks.prometheus import PrometheusCheck, judged
+from pulumi_slipway.release.checks import run
+from pulumi_slipway.release.checks.model import Status, Target
+from pulumi_slipway.release.checks.presets import query
+from pulumi_slipway.release.checks.prometheus import PrometheusCheck, judged
+from pulumi_slipway.settings.checks import Check, Prometheus
 from sandbox.discovery import target
-from settings.checks import Check, Prometheus
 
 TARGET = Target("myapp", "production", "shop", "canary", "canary", "abc123", "img", None, 3000, None, {})
 AT = "http://prometheus.example.com:9090"

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release.checks.model import Reading, Status
-from release.checks.tally import Tally
-from settings.checks import Check
+from pulumi_slipway.release.checks.model import Reading, Status
+from pulumi_slipway.release.checks.tally import Tally
+from pulumi_slipway.settings.checks import Check
 
 S, F, E, I = Status.SUCCESSFUL, Status.FAILED, Status.ERROR, Status.INCONCLUSIVE  # noqa: E741
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release.checks.wording import MOST, number, one_line, redacted
+from pulumi_slipway.release.checks.wording import MOST, number, one_line, redacted
 
 
 @given(st.text(max_size=2000))

@@ -8,8 +8,8 @@ import pytest
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from preflight import cluster
-from preflight.cluster import READ, PreflightError, rights
+from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.client import READ, PreflightError, rights
 from sandbox.pki import Authority
 
 SERVER = "https://k8s.example.com"

@@ -10,18 +10,12 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from errors import UserError
-from release import conduct, ledger, manifests, patience
-from release.checks.model import Measurement, Status, Verdict
-from release.conduct import VALUES, Conductor
-from release.interrupt import Interrupt, Interrupted
-from release.ledger import Book
-from release.manifests import PREVIEW, Subject, pool_selector
-from release.model import HOME, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Phase, Pool, TrackName
-from release.plan import Plan, Way
-from release.rollout import ReleaseFailed
-from release.rules import Strategy
-from release.steps import (
+from pulumi_slipway.cluster import retry as patience
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Phase, Pool, TrackName
+from pulumi_slipway.core.plan import Plan, Way
+from pulumi_slipway.core.rules import Strategy
+from pulumi_slipway.core.steps import (
     Apply,
     Begin,
     Check,
@@ -37,6 +31,13 @@ from release.steps import (
     Scale,
     Step,
 )
+from pulumi_slipway.release import conduct, ledger, manifests
+from pulumi_slipway.release.checks.model import Measurement, Status, Verdict
+from pulumi_slipway.release.conduct import VALUES, Conductor
+from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.ledger import Book
+from pulumi_slipway.release.manifests import PREVIEW, Subject, pool_selector
+from pulumi_slipway.release.rollout import ReleaseFailed
 from tests.unit.simulation import ENVIRONMENT, NAME, NAMESPACE, Cluster, blue_green, release, released
 
 BLUE, GREEN, STABLE, CANARY = TrackName.BLUE, TrackName.GREEN, TrackName.STABLE, TrackName.CANARY

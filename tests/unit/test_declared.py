@@ -1,6 +1,6 @@
 """The annotation by which the engine, that compares inputs with inputs, sees what the cluster says."""
 
-from release.prepare import OBSERVED, declared
+from pulumi_slipway.release.prepare import OBSERVED, declared
 
 
 def wanted(replicas=3, **annotations):

@@ -6,7 +6,7 @@ import sys
 CONVERTED_AT_ONCE = """
 import sys, threading
 sys.setswitchinterval(1e-6)
-from preflight import decoders
+from pulumi_slipway.cluster import decoders
 decoders.make()
 kinds = decoders.KINDS * 2
 start = threading.Barrier(len(kinds))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from release.definition import IMAGE, Rendered, SourceError, define, filled
-from release.documents import documents
-from settings.source import Source
+from pulumi_slipway.settings.source import Source
+from pulumi_slipway.source.definition import IMAGE, Rendered, SourceError, define, filled
+from pulumi_slipway.source.documents import documents
 from tests.wrong_sources import DEPLOYMENT, GOOD, WRONG_SOURCES
 
 IMAGE_V1 = "registry.example.com:5000/group/app@sha256:" + "1" * 64

@@ -2,7 +2,7 @@
 
 import pytest
 
-from release.drift import drift
+from pulumi_slipway.release.drift import drift
 
 DEPLOYMENT = {
     "spec": {

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from access.generation import Generation, decide, read
+from pulumi_slipway.access.generation import Generation, decide, read
 
 NOW = datetime(2026, 11, 24, 3, 0, 0, tzinfo=UTC)
 DAY = 86400

@@ -3,7 +3,7 @@
 import httpx2
 import pytest
 
-from preflight.gitlab import GitLabError, Project, api_url, check
+from pulumi_slipway.preflight.gitlab import GitLabError, Project, api_url, check
 
 ENVIRON = {"GITLAB_BASE_URL": "https://gitlab.example.com/api/v4/", "GITLAB_TOKEN": "glpat-planted-secret"}
 PROJECT = {

@@ -6,7 +6,7 @@ import json
 import httpx2
 import pytest
 
-from release.image import ImageUnresolved, resolve, split
+from pulumi_slipway.release.image import ImageUnresolved, resolve, split
 
 DIGEST = f"sha256:{'a' * 64}"
 OTHER = f"sha256:{'b' * 64}"

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from release import ledger, patience
-from release.ledger import Book, decode, encode, kept
-from release.manifests import Subject, pod_template
-from release.model import CheckResult, Moment, Phase, Record, Release, TrackName
-from release.observe import observe
-from settings import Workload
+from pulumi_slipway.cluster import retry as patience
+from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.release import ledger
+from pulumi_slipway.release.ledger import Book, decode, encode, kept
+from pulumi_slipway.release.manifests import Subject, pod_template
+from pulumi_slipway.release.observe import observe
+from pulumi_slipway.settings import Workload
 from tests.unit.simulation import ENVIRONMENT, NAME, Cluster, release
 
 HEALTHY, DEGRADED, PAUSED, PROGRESSING = Phase.HEALTHY, Phase.DEGRADED, Phase.PAUSED, Phase.PROGRESSING

@@ -2,13 +2,13 @@
 
 import pytest
 
-from access.rights import Rule
-from access.rights import deploy as deploy_rules
-from access.rights import preview as preview_rules
-from components.before import needed_rights
-from preflight.cluster import READ, WRITE, Right, rights
-from release.manifests import Subject
-from settings import Environment, Workload
+from pulumi_slipway.access.rights import Rule
+from pulumi_slipway.access.rights import deploy as deploy_rules
+from pulumi_slipway.access.rights import preview as preview_rules
+from pulumi_slipway.cluster.client import READ, WRITE, Right, rights
+from pulumi_slipway.preflight.environment import needed_rights
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.settings import Environment, Workload
 
 OPTIONAL = {
     "poddisruptionbudgets.policy": {"replicas": 2},

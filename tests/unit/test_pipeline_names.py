@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import names
-from settings.types import Model, WorkloadName
+from pulumi_slipway.pipeline import names
+from pulumi_slipway.settings.types import Model, WorkloadName
 
 AWKWARD = [
     "feature/" + "x" * 192, "größe-ändern", "fix/🚀", "🚀", "a--b", "--", "-", "UPPER", "upper",

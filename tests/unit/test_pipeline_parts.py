@@ -17,17 +17,17 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from errors import UserError
-from pipeline import drift, engine, locks, note, snapshot, stack_files
-from pipeline.deploy import environ
-from pipeline.digest import Change, Digest, digest
-from pipeline.engine import Ended
-from pipeline.preview import of_run, put_note
-from pipeline.project import at_work
-from pipeline.rollback import left_behind
-from pipeline.up import Locking, StackLocked, past_locks, without_healed
-from release.model import Phase, Record, Release
-from settings.run import variable
+from pulumi_slipway.core.action import variable
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import Phase, Record, Release
+from pulumi_slipway.pipeline import drift, engine, locks, note, snapshot, stack_files
+from pulumi_slipway.pipeline.deploy import environ
+from pulumi_slipway.pipeline.digest import Change, Digest, digest
+from pulumi_slipway.pipeline.engine import Ended
+from pulumi_slipway.pipeline.preview import of_run, put_note
+from pulumi_slipway.pipeline.project import at_work
+from pulumi_slipway.pipeline.rollback import left_behind
+from pulumi_slipway.pipeline.up import Locking, StackLocked, past_locks, without_healed
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 REFUSED = (
@@ -397,9 +397,8 @@ def test_an_engine_whose_job_nobody_listens_to_any_more_still_comes_to_its_end(t
     )
     pulumi.chmod(0o755)
     environ = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(Path.cwd())}
-    program = (
-        f"from pathlib import Path; from pipeline import engine; engine.run(['up'], directory=Path({str(tmp_path)!r}))"
-    )
+    engine_run = f"from pulumi_slipway.pipeline import engine; engine.run(['up'], directory=Path({str(tmp_path)!r}))"
+    program = f"from pathlib import Path; {engine_run}"
     with subprocess.Popen(
         [sys.executable, "-c", program], env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     ) as job:

@@ -1,4 +1,4 @@
-"""How a release gets to its users, row by row of the table in release/plan.py, and what a plan must never lack."""
+"""How a release gets to its users, row by row of the table in core/plan.py, and what a plan must never lack."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -7,11 +7,24 @@ from typing import Any
 
 import pytest
 
-from release.manifests import pool_selector
-from release.model import HOME, Observed, Phase, Pool, Release, TrackName
-from release.plan import LEDGER, SERVICE, Plan, Way, plan
-from release.steps import Apply, Begin, Check, Close, Emptied, Finish, Mark, Point, Reached, Ready, Remove, Scale
-from settings import Action, Workload
+from pulumi_slipway.core.model import HOME, Observed, Phase, Pool, Release, TrackName
+from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, Way, plan
+from pulumi_slipway.core.steps import (
+    Apply,
+    Begin,
+    Check,
+    Close,
+    Emptied,
+    Finish,
+    Mark,
+    Point,
+    Reached,
+    Ready,
+    Remove,
+    Scale,
+)
+from pulumi_slipway.release.manifests import pool_selector
+from pulumi_slipway.settings import Action, Workload
 from tests.unit.simulation import CHECK, NAME, Run, Simulation, blue_green, canary, release, workload
 
 BLUE, GREEN, STABLE, CANARY = TrackName.BLUE, TrackName.GREEN, TrackName.STABLE, TrackName.CANARY

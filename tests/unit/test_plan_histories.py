@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from release.manifests import pool_selector
-from release.model import Phase, Pool, TrackName
-from settings import Action
+from pulumi_slipway.core.model import Phase, Pool, TrackName
+from pulumi_slipway.release.manifests import pool_selector
+from pulumi_slipway.settings import Action
 from tests.unit.simulation import CHECK, NAME, Broken, Run, Simulation, blue_green, canary, release, workload
 
 SOAK = bool(os.environ.get("SLIPWAY_SOAK"))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from release import policy
-from settings.environment import Policy
+from pulumi_slipway.preflight import policy
+from pulumi_slipway.settings.environment import Policy
 
 DIGEST = "registry/app@sha256:" + "1" * 64
 GOOD = {

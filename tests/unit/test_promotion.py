@@ -1,12 +1,12 @@
-"""Which image may be promoted: the table of release/promotion.py."""
+"""Which image may be promoted: the table of pulumi_slipway/release/promotion.py."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from release.model import Observed, Phase, Record, Release
-from release.promotion import NotPromoted, candidates, promote
-from settings.environment import PromoteFrom
+from pulumi_slipway.core.model import Observed, Phase, Record, Release
+from pulumi_slipway.release.promotion import NotPromoted, candidates, promote
+from pulumi_slipway.settings.environment import PromoteFrom
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 RULE = PromoteFrom(environment="staging", verified_for=600)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from release.aim import NothingToDo, aim
-from release.model import Phase
-from release.plan import plan
-from settings import Action
-from settings.strategy import BlueGreen, Canary, CanaryStep, Rolling
+from pulumi_slipway.core.goal import NothingToDo, aim
+from pulumi_slipway.core.model import Phase
+from pulumi_slipway.core.plan import plan
+from pulumi_slipway.settings import Action
+from pulumi_slipway.settings.strategy import BlueGreen, Canary, CanaryStep, Rolling
 from tests.unit.simulation import Run, Simulation, release
 from tests.unit.test_plan import PAUSES, ROLLING, STEPS, SWITCH, WAITS
 

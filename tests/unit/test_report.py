@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from release import report
-from release.model import CheckResult, Moment, Phase, Record, Release, TrackName
-from release.report import charts, page, svg, words
+from pulumi_slipway import report
+from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.report import charts, page, svg, words
 
 START = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 NOW = START + timedelta(minutes=10)

@@ -8,10 +8,10 @@ from lightkube import ApiError
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
-from errors import UserError
-from release import rollout
-from release.model import RELEASE_LABEL, TrackName
-from release.rollout import HOPELESS_SECONDS, STALLED_SECONDS, ReleaseFailed
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import RELEASE_LABEL, TrackName
+from pulumi_slipway.release import rollout
+from pulumi_slipway.release.rollout import HOPELESS_SECONDS, STALLED_SECONDS, ReleaseFailed
 
 OURS = "ours"
 

@@ -5,9 +5,9 @@ import base64
 import pytest
 from pydantic import SecretStr
 
-from release import secret_env
-from release.manifests import Subject
-from settings import Environment, FromEnv, Workload
+from pulumi_slipway.release import secret_env
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.settings import Environment, FromEnv, Workload
 
 
 def subject(name="myapp", namespace="staging"):

@@ -7,12 +7,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from release.checks.presets import PODS, query
-from settings.checks import PRESET_LIMITS, Check, CheckName, Http, Job, Prometheus
-from settings.render import Renderer
-from settings.secrets import Encrypted
-from settings.shape import Shape
-from settings.types import Model
+from pulumi_slipway.release.checks.presets import PODS, query
+from pulumi_slipway.settings.checks import PRESET_LIMITS, Check, CheckName, Http, Job, Prometheus
+from pulumi_slipway.settings.render import Renderer
+from pulumi_slipway.settings.secrets import Encrypted
+from pulumi_slipway.settings.shape import Shape
+from pulumi_slipway.settings.types import Model
 
 
 class Stack(Model):

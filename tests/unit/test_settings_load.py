@@ -8,8 +8,8 @@ import pulumi
 import pytest
 from pulumi.runtime import config
 
-from settings import SettingsError
-from settings.load import load
+from pulumi_slipway.settings import SettingsError
+from pulumi_slipway.settings.load import load
 
 
 @pytest.fixture(autouse=True)

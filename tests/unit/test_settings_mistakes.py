@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from settings import SettingsError, parse
+from pulumi_slipway.settings import SettingsError, parse
 from tests.wrong_configurations import SECRET, WRONG, Wrong
 
 

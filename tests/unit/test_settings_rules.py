@@ -4,15 +4,16 @@ from typing import Any
 
 import pytest
 
-from release.rules import CanaryStep, Rules, Strategy
-from settings import Workload
-from settings.workload import DEFAULT_CHECK
+from pulumi_slipway.core.rules import CanaryStep, Rules, Strategy
+from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.settings import Workload
+from pulumi_slipway.settings.workload import DEFAULT_CHECK
 
 CHECKS = {"checks": {"smoke": {"command": ["a"]}, "load": {"command": ["a"]}}}
 
 
 def rules(strategy: object = "rolling", **settings: object) -> Rules:
-    return Rules.of(Workload.model_validate({"strategy": strategy, **settings}, by_name=False))
+    return rules_of(Workload.model_validate({"strategy": strategy, **settings}, by_name=False))
 
 
 def test_rolling_runs_its_checks_once_the_release_serves() -> None:

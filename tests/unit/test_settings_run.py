@@ -2,8 +2,8 @@
 
 import pytest
 
-from settings import Action, Run, SettingsError, parse
-from settings.run import variable
+from pulumi_slipway.core.action import variable
+from pulumi_slipway.settings import Action, Run, SettingsError, parse
 
 STACK = {"environment": {"name": "a"}, "workloads": {"web": {"image": "web:0"}}}
 TWO = {"environment": {"name": "a"}, "workloads": {"web": {}, "my-api": {"image": "api:0"}}}

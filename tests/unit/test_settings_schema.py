@@ -8,12 +8,12 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from settings import Stack, Strategy, parse
-from settings.schema import schema
+from pulumi_slipway.settings import Stack, Strategy, parse
+from pulumi_slipway.settings.schema import schema
 from tests.wrong_configurations import WRONG, Wrong
 
 ROOT = Path(__file__).parents[2]
-CHECKED_IN = ROOT / "settings" / "slipway.schema.json"
+CHECKED_IN = ROOT / "pulumi_slipway" / "settings" / "slipway.schema.json"
 STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
 BEYOND_A_SCHEMA = {
     "source-of-nothing",
@@ -79,7 +79,7 @@ def told(config: object) -> list[str]:
 
 def test_the_checked_in_schema_is_that_of_the_models() -> None:
     assert json.loads(CHECKED_IN.read_text()) == schema(), (
-        "run: python -m settings.schema > settings/slipway.schema.json"
+        "run: python -m settings.schema > pulumi_slipway/settings/slipway.schema.json"
     )
 
 
@@ -90,7 +90,7 @@ def test_the_schema_is_a_valid_schema() -> None:
 @pytest.mark.parametrize("path", STACK_FILES, ids=lambda path: path.name)
 def test_a_stack_file_of_the_repository_follows_the_schema_and_names_it(path: Path) -> None:
     text = path.read_text()
-    assert text.startswith("# yaml-language-server: $schema=settings/slipway.schema.json\n")
+    assert text.startswith("# yaml-language-server: $schema=pulumi_slipway/settings/slipway.schema.json\n")
     assert told(yaml.safe_load(text)["config"]) == []
 
 

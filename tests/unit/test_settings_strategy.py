@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from settings import Action, Run, SettingsError, Strategy, Workload, parse
-from settings.schema import schema
-from settings.types import seconds_of
-from settings.workload import DEFAULT_CHECK
+from pulumi_slipway.settings import Action, Run, SettingsError, Strategy, Workload, parse
+from pulumi_slipway.settings.schema import schema
+from pulumi_slipway.settings.types import seconds_of
+from pulumi_slipway.settings.workload import DEFAULT_CHECK
 
 SMOKE = {"command": ["./smoke-test.sh"]}
 

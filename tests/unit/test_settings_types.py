@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from lightkube.utils.quantity import parse_quantity
 from pydantic import TypeAdapter, ValidationError
 
-from settings import types
-from settings.access import Token
-from settings.types import amount, duration_text, seconds_of
+from pulumi_slipway.settings import types
+from pulumi_slipway.settings.access import Token
+from pulumi_slipway.settings.types import amount, duration_text, seconds_of
 
 SIZES = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 

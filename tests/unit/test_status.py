@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from rich.console import Console
 
-from preflight import cluster
-from release import ledger, manifests
-from release.manifests import Subject
-from release.model import Moment, Phase, Pool, Record, Release, TrackName
-from settings import Environment, Workload
-from slipway import read, render, status
-from slipway.view import workloads
+from pulumi_slipway.cli import read, render, status
+from pulumi_slipway.cli.view import workloads
+from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.core.model import Moment, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.release import ledger, manifests
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.settings import Environment, Workload
 
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
 SUBJECT = Subject("myapp", Environment(name="staging", namespace="apps"), Workload())

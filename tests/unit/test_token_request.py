@@ -9,9 +9,9 @@ from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 from pulumi.dynamic.dynamic import serialize_provider
 
-from components import token_request
-from components.token_request import TokenRequestProvider, capped
-from errors import UserError
+from pulumi_slipway.components import token_request
+from pulumi_slipway.components.token_request import TokenRequestProvider, capped
+from pulumi_slipway.core.errors import UserError
 
 WISH = {"namespace": "staging", "account": "gitlab-deploy", "secret": "anchor", "uid": "u-1", "lifetime": 7200.0}
 

@@ -1,0 +1,195 @@
+"""The command `slipway`: what a job of the pipeline does around `pulumi`, and what a person asks outside a run.
+
+Each command loads only what it needs.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pulumi_slipway.core.action import Action
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.pipeline.stack_files import project_directory
+from pulumi_slipway.pipeline.up import Locking
+
+Given = argparse.Namespace
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command; errors for people are one line on stderr, and exit status 1."""
+    given = _parser().parse_args(arguments)
+    run: Callable[[Given], int] = given.run
+    try:
+        return run(given)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # of `| head`: who reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _up(given: Given) -> int:
+    from pulumi_slipway.pipeline.deploy import deploy  # noqa: PLC0415
+
+    return deploy(project_directory(), given.stack, _locking(given))
+
+
+def _act(given: Given) -> int:
+    from pulumi_slipway.pipeline.deploy import act  # noqa: PLC0415
+
+    return act(project_directory(), given.stack, _locking(given), Action(given.command))
+
+
+def _rollback(given: Given) -> int:
+    from pulumi_slipway.pipeline.rollback import rollback  # noqa: PLC0415
+
+    return rollback(project_directory(), given.stack, _locking(given), if_failed=given.if_failed)
+
+
+def _promote(given: Given) -> int:
+    if given.source is None:
+        return _act(given)
+    from pulumi_slipway.pipeline.promote import promote  # noqa: PLC0415
+
+    print(promote(project_directory(), given.source, given.stack, given.dotenv), flush=True)
+    return 0
+
+
+def _preview(given: Given) -> int:
+    from pulumi_slipway.pipeline.preview import preview, table  # noqa: PLC0415
+
+    found = preview(project_directory(), given.stack, given.out)
+    print(table(found), flush=True)
+    return 1 if found.error is not None else 0
+
+
+def _note(given: Given) -> int:
+    from pulumi_slipway.pipeline.preview import put_note  # noqa: PLC0415
+
+    project_directory()
+    print(put_note(given.out), flush=True)
+    return 0
+
+
+def _drift(given: Given) -> int:
+    from pulumi_slipway.pipeline.drift import drift  # noqa: PLC0415
+
+    return drift(project_directory(), given.stack)
+
+
+def _review(given: Given) -> int:
+    from pulumi_slipway.pipeline import review  # noqa: PLC0415
+    from pulumi_slipway.pipeline.project import API_TOKEN, connect  # noqa: PLC0415
+
+    if given.what == "sweep":
+        gitlab = connect(API_TOKEN)
+        if gitlab is None:
+            raise UserError(
+                f"{API_TOKEN} is not set: the sweep asks GitLab which merge requests are open (docs/security.md)"
+            )
+        # Its jobs are not serialised with those of the branches; but no job outlives its timeout.
+        timeout = float(os.environ.get("CI_JOB_TIMEOUT") or 3600)
+        return review.sweep(project_directory(), gitlab, Locking(serialised=False, wait=0, dead_after=timeout))
+    if not given.branch:
+        raise UserError("--branch is not given and CI_COMMIT_REF_NAME is not set: which branch is it for?")
+    command = review.up if given.what == "up" else review.stop
+    return command(project_directory(), given.branch, _locking(given))
+
+
+def _status(given: Given) -> int:
+    from pulumi_slipway.cli import status  # noqa: PLC0415
+
+    if given.watch and not sys.stdout.isatty():
+        given.parser.error("--watch needs a terminal: leave it out, or use --json")
+    if not given.watch:
+        status.show(given.namespaces, given.workloads, as_json=given.json)
+        return 0
+    try:
+        status.watch(given.namespaces, given.workloads)
+    except KeyboardInterrupt:
+        print(file=sys.stderr)
+    return 0
+
+
+def _schema(_: Given) -> int:
+    from pulumi_slipway.settings.schema import schema  # noqa: PLC0415
+
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _locking(given: Given) -> Locking:
+    return Locking(given.serialised, given.lock_wait)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="slipway", description="from GitLab to Kubernetes, around `pulumi`")
+    commands = parser.add_subparsers(dest="command", required=True)
+    stack = argparse.ArgumentParser(add_help=False)
+    stack.add_argument("--stack", required=True)
+    locks = argparse.ArgumentParser(add_help=False)
+    locks.add_argument(
+        "--serialised",
+        action="store_true",
+        help="the job has a resource_group, so a lock that is found is a dead job's and may be lifted",
+    )
+    locks.add_argument(
+        "--lock-wait",
+        type=float,
+        default=600,
+        metavar="SECONDS",
+        help="for a lock that may not be lifted (default: 600)",
+    )
+    out = argparse.ArgumentParser(add_help=False)
+    out.add_argument("--out", type=Path, default=Path("slipway-preview"), help="directory of the previews")
+
+    def command(
+        name: str, run: Callable[[Given], int], text: str, *parents: argparse.ArgumentParser
+    ) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, parents=parents, help=text, description=text)
+        made.set_defaults(run=run, parser=made)
+        return made
+
+    command("up", _up, "pulumi up; SLIPWAY_IMAGE says what to release", stack, locks)
+    command("preview", _preview, "pulumi preview with the read-only identity", stack, out)
+    command("note", _note, "the previews as a note on the merge request", out)
+    promote = command("promote", _promote, "a Paused release goes on; with --from: what another environment runs is "
+                      "good, as variables for the jobs that follow", stack, locks)  # fmt: skip
+    promote.add_argument("--from", dest="source", metavar="STACK")
+    promote.add_argument("--dotenv", type=Path, default=Path("promoted.env"), metavar="FILE")
+    command("abort", _act, "a release that is Paused or under way is taken back", stack, locks)
+    command("reject", _act, "no environment may take the image that is live, or under way, from here", stack, locks)
+    back = command("rollback", _rollback, "back to the release before", stack, locks)
+    back.add_argument("--if-failed", action="store_true", help="only where a release did not come up")
+    command("drift", _drift, "whether the cluster is still what was deployed", stack)
+    review = command("review", _review, "the review environment of a branch", locks)
+    review.add_argument("what", choices=["up", "stop", "sweep"])
+    review.add_argument("--branch", default=os.environ.get("CI_COMMIT_REF_NAME"), help="default: CI_COMMIT_REF_NAME")
+    shown = command(
+        "status", _status, "what runs where, from the cluster that the kubeconfig in use points to, and nothing else"
+    )
+    shown.add_argument("workloads", nargs="*", metavar="workload", help="only these (default: all)")
+    shown.add_argument(
+        "-n",
+        "--namespace",
+        action="append",
+        default=[],
+        dest="namespaces",
+        metavar="N",
+        help="where; may be given several times (default: the kubeconfig's namespace, else all with workloads)",
+    )
+    how = shown.add_mutually_exclusive_group()
+    how.add_argument("--watch", action="store_true", help="a live table on a terminal, until Ctrl-C")
+    how.add_argument("--json", action="store_true", help="for machines")
+    command("schema", _schema, "the JSON Schema of a stack file, for editors")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,86 @@
+"""Review environments: a stack for each branch, made by its pipeline, destroyed when its merge request ends."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.pipeline import engine, names, stack_files
+from pulumi_slipway.pipeline.project import Project
+from pulumi_slipway.pipeline.up import Locking, select, update
+
+SETTINGS = "review"
+"""Pulumi.review.yaml is what all of them share."""
+
+
+def up(project: Path, branch: str, locking: Locking) -> int:
+    """Makes or updates the environment of a branch; returns the job's exit status."""
+    stack = names.stack(branch)
+    with _directory(project, branch) as directory:
+        environ = stack_files.images_for_review(
+            stack_files.workloads(stack_files.load(project, SETTINGS)), branch, os.environ
+        )
+        # The workspace ends with the job, the report is to outlive it.
+        environ.setdefault("SLIPWAY_REPORT_DIR", str(project.resolve() / "slipway-report"))
+        select(stack, directory, environ)
+        return update("up", stack, locking, directory=directory, environ=environ).exit_status
+
+
+def stop(project: Path, branch: str, locking: Locking) -> int:
+    """Destroys the environment of a branch; one that isn't there is none to destroy. Returns the exit status."""
+    with _directory(project, branch) as directory:
+        stack = names.stack(branch)
+        if stack not in stacks(directory):
+            engine.say(f"stack {stack} of branch {branch} is not there: nothing to stop")
+            return 0
+        return _destroy(stack, directory, locking)
+
+
+def sweep(project: Path, gitlab: Project, locking: Locking) -> int:
+    """Destroys each stack whose branch has no open merge request any more, whether or not its stop job ever ran.
+
+    What fails is told, and the rest is swept all the same; returns the job's exit status.
+    """
+    work = gitlab.review_work()
+    keep = {names.stack(branch) for branch, _ in work}
+    failed = []
+    # Settings of no branch: what there is to destroy is in the state.
+    with _directory(project, "") as directory:
+        for stack in stacks(directory):
+            if stack in keep:
+                continue
+            (directory / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+            try:
+                status = _destroy(stack, directory, locking)
+            except UserError as error:
+                engine.say(f"{stack}: not swept: {error}")
+                status = 1
+            failed += [stack] if status else []
+    for name in gitlab.stop_reviews_but({names.environment(branch, number) for branch, number in work}):
+        engine.say(f"environment {name}: stopped")
+    if failed:
+        engine.say(f"not swept: {', '.join(failed)}; the next sweep tries again")
+    return 1 if failed else 0
+
+
+def stacks(directory: Path) -> list[str]:
+    """The stacks of review environments that the backend holds."""
+    listed = json.loads(engine.read(["stack", "ls", "--json"], directory=directory))
+    return sorted(entry["name"] for entry in listed if entry["name"].startswith(names.PREFIX))
+
+
+def _destroy(stack: str, directory: Path, locking: Locking) -> int:
+    ended = update("destroy", stack, locking, directory=directory)
+    if ended.exit_status == 0:
+        engine.read(["stack", "rm", "--yes", "--preserve-config", stack], directory=directory)
+        engine.say(f"stack {stack}: destroyed and removed")
+    return ended.exit_status
+
+
+@contextmanager
+def _directory(project: Path, branch: str) -> Iterator[Path]:
+    text = stack_files.for_review(stack_files.load(project, SETTINGS), branch, os.environ)
+    with stack_files.workspace(project, names.stack(branch), text) as directory:
+        yield directory

@@ -1,0 +1,141 @@
+"""What an environment asks of the cluster before its first resource is declared; no Pulumi in it."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from lightkube import ApiError, Client
+from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
+
+from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.core.model import Manifest, Record
+from pulumi_slipway.preflight import policy
+from pulumi_slipway.release import checks, ledger, manifests
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.prepare import Prepared
+from pulumi_slipway.settings import Environment as EnvironmentSettings
+from pulumi_slipway.source.definition import Rendered, SourceError
+
+OPTIONAL = {
+    "poddisruptionbudgets.policy": manifests.disruption_budget,
+    "horizontalpodautoscalers.autoscaling": manifests.autoscaler,
+    "ingresses.networking.k8s.io": manifests.ingress,
+    "networkpolicies.networking.k8s.io": manifests.network_policy,
+}
+"""What only some workloads have, and what makes it."""
+
+
+def kinds_brought(kinds: Kinds, subjects: Iterable[Subject]) -> list[str]:
+    """The kinds that sources bring, as kubectl names them; a custom one that isn't there yet is left out."""
+    found: set[str] = set()
+    for subject in subjects:
+        for other in subject.source.others if subject.source else ():
+            kind = kinds.find(other.manifest)
+            if kind is None and not _defined(subject, other):
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: {other.title}: the cluster has no kind "
+                    f"{other.manifest['apiVersion']} {other.kind}: have its CustomResourceDefinition installed first"
+                )
+            if kind is not None and kind.namespaced:
+                found.add(kind.plural + (f".{kind.group}" if kind.group else ""))
+    return sorted(found)
+
+
+def apart(subjects: Iterable[Subject]) -> None:
+    """Refuses two workloads whose selectors find each other's pods; raises SourceError."""
+    seen: list[Subject] = []
+    for subject in subjects:
+        for other in seen:
+            one, two = subject.selector.items(), other.selector.items()
+            if (subject.source or other.source) and (one <= two or two <= one):
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: its Deployment selects the pods of workload "
+                    f"{other.name} too ({', '.join(f'{key}={value}' for key, value in one)}): give it labels of its own"
+                )
+        seen.append(subject)
+
+
+def _defined(subject: Subject, other: Rendered) -> bool:
+    """Whether the source itself brings the definition of a custom kind."""
+    others = subject.source.others if subject.source else ()
+    specs = [it.manifest.get("spec", {}) for it in others if it.kind == "CustomResourceDefinition"]
+    group = str(other.manifest["apiVersion"]).partition("/")[0]
+    return any(it.get("group") == group and it.get("names", {}).get("kind") == other.kind for it in specs)
+
+
+Ledgers = Callable[[str], Sequence[Record]]
+"""A workload's records in the environment that is promoted from."""
+
+
+def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | None:
+    """The ledgers of the environment that this one promotes from; None where it promotes from none."""
+    rule = settings.promote_from
+    if rule is None:
+        return None
+    if rule.kubeconfig:
+        client = cluster.connect(rule.kubeconfig)
+    try:
+        exists = cluster.check(client, rule.namespace, cluster.rights(("list",), "configmaps"))
+    except cluster.PreflightError as error:
+        raise cluster.PreflightError(
+            f"slipway:environment.promoteFrom: the ledgers of {rule.environment} can't be read: {error}; that is about "
+            f"promoteFrom, and its namespace {rule.namespace}: is it spelt right, and does the access stack say "
+            f"`promoteFrom: {rule.environment}` for this environment?"
+        ) from None
+    if not exists:
+        raise cluster.PreflightError(
+            f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
+            "first, or set promoteFrom.namespace"
+        )
+    with cluster.telling(client):  # of the other cluster, where it is another
+        found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
+
+    def of(workload: str) -> Sequence[Record]:
+        live = found.get(ledger.name(workload))
+        return ledger.decode(live.data if live else None)
+
+    return of
+
+
+def policed(client: Client, settings: EnvironmentSettings, prepared: Iterable[Prepared], *, exists: bool) -> list[str]:
+    """What the policy only warns of; raises PolicyDenied."""
+    findings: list[policy.Finding] = []
+    used: list[tuple[Manifest, int]] = []
+    for one in prepared:
+        serves = one.deployments.get(one.plan.live)  # none where it was deleted by hand, and this run only holds
+        live = [{**serves, "kind": "Deployment"}] if serves else []
+        beside = [other.wanted.manifest for other in one.beside]
+        findings += policy.look(one.subject.name, [*live, *beside], served=live[0] if live else None)
+        for manifest in (*live, *beside):
+            if spec := policy.pod_spec(manifest):
+                used.append((spec, int(manifest.get("spec", {}).get("replicas") or 1)))
+    if exists and settings.policy.quota != "off":
+        try:
+            quotas = [it.to_dict() for it in client.list(ResourceQuota, namespace=settings.namespace)]
+        except ApiError as error:
+            if error.status.code != 403:
+                raise
+            quotas = []  # a role made by an earlier version: the API server still enforces it
+        findings += policy.over_quota(used, quotas)
+    return policy.enforce(settings.policy, findings)
+
+
+def needed_rights(subjects: Iterable[Subject], *, preview: bool, brought: Sequence[str] = ()) -> list[cluster.Right]:
+    """What the identity must be allowed for these workloads; a preview only reads, and no Secrets.
+
+    What no workload has is only looked for (release/observe.py): a role that leaves it out otherwise is wide enough.
+    """
+    subjects = tuple(subjects)
+    used = ["deployments.apps", "services", "configmaps"]
+    used += [kind for kind in brought if kind not in used and not (preview and kind == "secrets")]
+    used += [kind for kind, make in OPTIONAL.items() if kind not in used and any(map(make, subjects))]
+    looked_for = cluster.rights(("list",), *(kind for kind in OPTIONAL if kind not in used))
+    if preview:
+        return cluster.rights(cluster.READ, *used) + looked_for
+    if "secrets" not in used and any(subject.workload.secret_env for subject in subjects):
+        used.append("secrets")
+    # Why a release does not come up; where a Service sends to, in a change of strategy too.
+    needed = {("list", "pods"), ("list", "endpointslices.discovery.k8s.io")}
+    for subject in subjects:
+        needed |= checks.rights(subject.workload.release_checks, service=bool(subject.workload.strategy.blue_green))
+    watched = [right for verb, kind in sorted(needed) for right in cluster.rights((verb,), kind)]
+    return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + watched

@@ -1,0 +1,391 @@
+"""Does the steps of a gate: what the plan has decided, against the cluster, told line by line."""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx2
+from lightkube import ApiError, Client
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.core_v1 import Pod, Service
+from lightkube.resources.discovery_v1 import EndpointSlice
+from lightkube.types import PatchType
+
+from pulumi_slipway.cluster.retry import patiently
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
+from pulumi_slipway.core.plan import Plan
+from pulumi_slipway.core.rules import Strategy
+from pulumi_slipway.core.steps import (
+    Apply,
+    Begin,
+    Check,
+    Close,
+    Emptied,
+    Finish,
+    Gate,
+    Mark,
+    Point,
+    Reached,
+    Ready,
+    Reject,
+    Remove,
+    Scale,
+    Step,
+)
+from pulumi_slipway.release import checks, manifests, rollout
+from pulumi_slipway.release.checks.clock import InterruptibleClock
+from pulumi_slipway.release.checks.model import Status, Target, Verdict
+from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.ledger import Book
+from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_selector
+from pulumi_slipway.release.observe import pool_of, read
+from pulumi_slipway.release.rollout import CheckFailed, ReleaseFailed
+from pulumi_slipway.settings.checks import Check as CheckSettings
+
+SCALER = "slipway-scale"
+"""Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
+POLL_SECONDS = 0.1
+EMPTIED_SECONDS = 10.0
+"""A controller takes a part of a second; one that is away is met again where the release's own pods are waited for."""
+VALUES = 20
+"""Measured values of a check that the ledger keeps, the newest."""
+
+
+@dataclass
+class Conductor:
+    """One workload's gates in one run. Each method may be called again: every step can be done twice."""
+
+    client: Client
+    subject: Subject
+    plan: Plan
+    strategy: Strategy
+    book: Book
+    tell: Callable[[str], None]
+    """Gets one line for the job log at each change."""
+    report: Callable[[Book], None] = lambda book: None
+    """Called where a gate has ended, whichever way."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    dependents: Sequence[str] = ()
+    """The workloads that this run leaves as they are where this one fails."""
+    measure: Callable[..., tuple[Verdict, ...]] = checks.run
+    interrupt: Interrupt = field(default_factory=Interrupt)
+
+    def passes(self, gate: Gate, interrupt: Interrupt) -> None:
+        """Does the gate's steps; where one fails, takes the release back, writes that down, and raises."""
+        self.interrupt = interrupt
+        try:
+            for step in gate.steps:
+                interrupt.check()
+                self._do(step)
+        except ReleaseFailed as failure:
+            self._take_back(gate, failure)
+            raise
+        finally:
+            self.report(self.book)
+
+    def standing(self, end: ReleaseFailed | Interrupted) -> str:
+        """One sentence on where users are, for a run that ends before its release does."""
+        release = self.plan.release.id
+        try:
+            pods = _shares(self._behind_service())
+        except httpx2.HTTPError as error:
+            pods, users = {}, f"where users are can't be read ({error})"
+        else:
+            total = sum(pods.values())
+            parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(pods.items())]
+            users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
+        if isinstance(end, ReleaseFailed):
+            return f"{users}; {str(end).partition(': ')[2] or end}"
+        return (
+            f"{users}; release {release} is under way: run again to go on, or with SLIPWAY_ACTION=abort to take it back"
+        )
+
+    def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
+        self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))
+        for step in gate.failed:
+            try:
+                self._do(step)
+            except (UserError, httpx2.HTTPError) as error:  # the others still help
+                self._say(Phase.DEGRADED, f"taking it back: {error}")
+        if gate.release:
+            try:
+                self._note("taken back")
+                why = failure.recorded.partition(": ")[2] or failure.recorded
+                self.book.finish(
+                    Phase.DEGRADED, failure.recorded, rejected=why if isinstance(failure, CheckFailed) else ""
+                )
+            except httpx2.HTTPError as error:  # why the release failed is what must be told
+                self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
+        for other in self.dependents:
+            self.tell(f"{other}: left as it is, for it depends on {self.subject.name}")
+
+    def _do(self, step: Step) -> None:  # noqa: PLR0912  a table
+        match step:
+            case Begin():
+                last = self.book.last
+                left = last.release.image if self.plan.rolls_back and last else ""
+                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left)
+                self._note(f"begun on {step.track}")
+                self._say(Phase.PROGRESSING, f"release {step.release.id} begins on {step.track}")
+            case Mark():
+                self.book.mark(step.step)
+            case Finish():
+                self._finish(step)
+            case Close():
+                self._close(step.message)
+            case Scale():
+                self._scale(step)
+            case Emptied():
+                self._emptied(step.track)
+            case Apply():
+                self._apply(step.track, step.release, step.pods)
+            case Ready():
+                self._ready(step)
+            case Reached():
+                self._reached(step)
+            case Check():
+                self._check(step)
+            case Point():
+                self._point(step.pool)
+            case Remove():
+                self._remove(step.track)
+            case Reject():
+                by = self.provenance.get("actor") or "SLIPWAY_ACTION=reject"
+                self.book.reject(f"by {by}", step.release)
+                self._say(self.plan.phase, f"release {step.release} is rejected: no environment takes it from here")
+
+    # The ledger
+
+    def _close(self, why: str) -> None:
+        if self.book.last:
+            self._say(Phase.DEGRADED, f"release {self.book.last.release.id} ends: {why}")
+        self.book.finish(Phase.DEGRADED, why)
+
+    def _finish(self, step: Finish) -> None:
+        healthy = step.outcome is Phase.HEALTHY
+        settings = self.subject.workload.strategy.blue_green
+        window: int | None = 0
+        if healthy and settings:
+            window = {"window": settings.rollback_window, "forever": None, "none": 0}[settings.keep]
+        self._note(str(step.outcome))
+        self.book.finish(
+            step.outcome,
+            step.message,
+            step=None if healthy else step.step,
+            track=self.plan.live if healthy else None,
+            window=window,
+        )
+        self._say(step.outcome, step.message or f"{self.plan.release.id} is live")
+
+    # The cluster
+
+    def _scale(self, step: Scale) -> None:
+        if step.pods == 0 and self._serving() is step.track.pool and step.track is HOME[step.track.pool]:
+            self._say(Phase.DEGRADED, f"{step.track} keeps its pods: the Service points to them")
+            return
+        name = self.subject.name + step.track.suffix
+        body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": step.pods}}
+        try:
+            patiently(
+                lambda: self.client.patch(
+                    Deployment,
+                    name,
+                    body,
+                    namespace=self.subject.namespace,
+                    patch_type=PatchType.MERGE,
+                    field_manager=SCALER,
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404 or step.pods:
+                raise
+        self._note(f"{step.track} at {step.pods}")
+
+    def _emptied(self, track: TrackName) -> None:
+        name, until = self.subject.name + track.suffix, time.monotonic() + EMPTIED_SECONDS
+        while time.monotonic() < until:  # nothing depends on it but how long the release takes
+            live = patiently(lambda: read(self.client, Deployment, name, self.subject.namespace))
+            if live is None or (rollout.is_observed(live) and not live["status"].get("replicas")):
+                return
+            self.interrupt.sleep(POLL_SECONDS)
+
+    def _apply(self, track: TrackName, release: Release, pods: int | None) -> None:
+        manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
+        body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
+        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
+        self._note(f"{track} takes {release.id}")
+
+    def _ready(self, step: Ready) -> None:
+        def tell(line: str) -> None:
+            self._say(Phase.PROGRESSING, line)
+            self._note("")
+
+        rollout.wait(
+            self.client,
+            self.subject.name,
+            self.subject.namespace,
+            track=step.track,
+            release=step.release,
+            deadline=self.subject.workload.progress_deadline,
+            tell=tell,
+            sleep=self.interrupt.sleep,
+        )
+        self._note(f"{step.track} ready")
+
+    def _reached(self, step: Reached) -> None:
+        """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
+        service = self.subject.called("Service", PREVIEW if step.preview else "")
+        deadline = time.monotonic() + self.subject.workload.progress_deadline
+        while True:
+            found = patiently(lambda: self._endpoints(service))
+            wanted = {name for name, ready in self._pods(step.track).items() if ready}
+            if wanted == {name for name, ready in found.items() if ready}:
+                if not step.preview:
+                    self._note(f"users reach {step.track}")
+                return
+            if time.monotonic() > deadline:
+                raise ReleaseFailed(
+                    f"workload {self.subject.name}: Service {self.subject.namespace}/{service} does not reach the pods "
+                    f"of {step.track} after {self.subject.workload.progress_deadline} s: "
+                    f"{len(found)} endpoints for {len(wanted)} ready pods"
+                )
+            self.interrupt.sleep(POLL_SECONDS)
+
+    def _point(self, pool: Pool) -> None:
+        if not any(self._pods(HOME[pool]).values()):
+            self._say(Phase.DEGRADED, f"{HOME[pool]} has no ready pod to switch back to")
+            return
+        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
+        try:
+            patiently(
+                lambda: self.client.patch(
+                    Service,
+                    self.subject.called("Service"),
+                    body,
+                    namespace=self.subject.namespace,
+                    patch_type=PatchType.MERGE,
+                    field_manager=MANAGER,
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+            manifest = manifests.service(self.subject, pool)  # deleted by hand: users wait for no release
+            made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
+            patiently(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
+        self._note(f"back to {pool}")
+        self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
+
+    def _remove(self, track: TrackName) -> None:
+        try:
+            patiently(
+                lambda: self.client.delete(
+                    Deployment, self.subject.name + track.suffix, namespace=self.subject.namespace
+                )
+            )
+        except ApiError as error:
+            if error.status.code != 404:
+                raise
+
+    def _serving(self) -> Pool | None:
+        service = patiently(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
+        return pool_of(self.subject, service)
+
+    def _endpoints(self, service: str) -> dict[str, bool]:
+        """Pods behind a Service, by name, and whether requests are sent to them."""
+        slices = self.client.list(
+            EndpointSlice, namespace=self.subject.namespace, labels={"kubernetes.io/service-name": service}
+        )
+        endpoints = [endpoint for one in slices for endpoint in one.endpoints or []]
+        return {
+            str(e.targetRef.name): bool(e.conditions and e.conditions.ready)
+            for e in endpoints
+            if e.targetRef is not None
+        }
+
+    def _pods(self, track: TrackName) -> dict[str, bool]:
+        """The track's pods that are not on their way out, by name, and whether they are ready."""
+        labels = manifests.deployment(self.subject, track, {}, None)["spec"]["selector"]["matchLabels"]
+        found = patiently(lambda: [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)])
+        return {str(p.metadata.name): _ready(p) for p in found if p.metadata and not p.metadata.deletionTimestamp}
+
+    # Checks
+
+    def _check(self, step: Check) -> None:
+        if step.title:
+            self._say(Phase.PROGRESSING, step.title + (f", {step.seconds} s" if step.seconds else ""))
+            self._note(step.title)
+            self.book.save()  # so that `status` knows the step while it lasts
+        settings = self.subject.workload.release_checks
+        wanted: Mapping[str, CheckSettings] = {name: settings[name] for name in step.names}
+        if not wanted and not step.seconds:
+            return
+        verdicts = self.measure(
+            self.client,
+            wanted,
+            self._target(step),
+            seconds=step.seconds,
+            prometheus=self.subject.environment.prometheus,
+            tell=lambda line: self._say(Phase.PROGRESSING, line),
+            clock=InterruptibleClock(self.interrupt),
+        )
+        for verdict in verdicts:
+            values = tuple((m.at, m.value, str(m.status)) for m in verdict.measurements[-VALUES:])
+            self.book.checked(
+                CheckResult(verdict.check, str(verdict.status), verdict.message, dict(verdict.threshold), values)
+            )
+        bad = [verdict for verdict in verdicts if verdict.status is not Status.SUCCESSFUL]
+        if bad:
+            said = "; ".join(verdict.message for verdict in bad)
+            raise CheckFailed(f"workload {self.subject.name}: release {step.release}: {said}")
+
+    def _target(self, step: Check) -> Target:
+        blue_green = self.strategy is Strategy.BLUE_GREEN
+        s = self.subject
+        return Target(
+            workload=s.name,
+            environment=s.environment.name,
+            namespace=s.namespace,
+            strategy=str(self.strategy),
+            track=str(step.track),
+            release=step.release,
+            image=self.plan.release.image,
+            service=s.name + PREVIEW if blue_green else None,
+            port=s.port,
+            service_port=s.service_port,
+            pull_secret=s.environment.image_pull_secret,
+            labels=manifests.deployment(s, step.track, {}, None)["spec"]["selector"]["matchLabels"],
+        )
+
+    # Telling
+
+    def _say(self, phase: Phase, line: str) -> None:
+        self.tell(f"{self.subject.name}: {phase}: {line}")
+
+    def _note(self, what: str) -> None:
+        """A moment of the timeline, with the pods that the Service could send to; a picture is not worth a failure."""
+        try:
+            self.book.note(what, _shares(self._behind_service()))
+        except httpx2.HTTPError:
+            return
+
+    def _behind_service(self) -> list[Pod]:
+        """The pods that the Service could send to."""
+        pool = self._serving()
+        if pool is None:
+            return []
+        labels: dict[str, Any] = {**self.subject.selector, POOL_LABEL: str(pool)}
+        return [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)]
+
+
+def _shares(pods: Iterable[Pod]) -> dict[str, int]:
+    ready = [p for p in pods if p.metadata and not p.metadata.deletionTimestamp and _ready(p)]
+    return dict(Counter(((p.metadata and p.metadata.labels) or {}).get(RELEASE_LABEL, "?") for p in ready))
+
+
+def _ready(pod: Pod) -> bool:
+    conditions = (pod.status.conditions or []) if pod.status else []
+    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)

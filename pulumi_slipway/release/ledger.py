@@ -1,0 +1,227 @@
+"""The ledger: a ConfigMap per workload with its releases: the audit trail, where rollback looks, where a run goes on.
+
+Pulumi owns the object and its annotations; the records in `data` belong to a field manager of their own, so that a run
+can write an outcome at the moment it is known, and a failed run too.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from lightkube import Client
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap
+
+from pulumi_slipway.cluster.retry import patiently
+from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+
+FIELD_MANAGER = "slipway-ledger"
+SUFFIX = "-releases"
+PROMOTES = "slipway.dev/promotes-from"
+"""Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
+TOLD = 10
+"""Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
+MOMENTS = 100
+"""Moments of one release at most: its first and its last ones."""
+
+
+def name(workload: str) -> str:
+    """Name of a workload's ledger."""
+    return f"{workload}{SUFFIX}"
+
+
+def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
+    """The records of a ledger's `data`, oldest first; an entry that is not ours is passed over."""
+    records = []
+    for key, text in sorted((data or {}).items()):
+        try:
+            entry = json.loads(text)
+            records.append(
+                Record(
+                    sequence=int(key),
+                    release=Release(json.dumps(entry["template"], sort_keys=True, separators=(",", ":"))),
+                    outcome=Phase(entry["outcome"]),
+                    started=entry["started"],
+                    finished=entry["finished"],
+                    seconds=entry["seconds"],
+                    message=entry["message"],
+                    provenance=entry["provenance"],
+                    track=TrackName(entry["track"]),
+                    strategy=entry["strategy"],
+                    step=entry["step"],
+                    kept_until=entry["keptUntil"],
+                    checks=tuple(
+                        CheckResult(
+                            c["name"], c["status"], c["message"], c["threshold"], tuple(map(tuple, c["values"]))
+                        )
+                        for c in entry["checks"]
+                    ),
+                    timeline=tuple(Moment(m["at"], m["what"], m["pods"]) for m in entry["timeline"]),
+                    rejected=entry.get("rejected", ""),
+                    left=entry.get("left", ""),
+                )
+            )
+        except (ValueError, KeyError, TypeError):
+            continue  # written by hand: not a reason to stop a deployment
+    return tuple(records)
+
+
+def encode(records: tuple[Record, ...]) -> dict[str, str]:
+    """The `data` of a ledger: one JSON document a record, under its sequence number."""
+    told = records[-TOLD:]
+    return {
+        f"{record.sequence:06d}": json.dumps(
+            {
+                "id": record.release.id,
+                "image": record.release.image,
+                "outcome": record.outcome,
+                "started": record.started,
+                "finished": record.finished,
+                "seconds": record.seconds,
+                "message": record.message,
+                "provenance": dict(record.provenance),
+                "track": record.track,
+                "strategy": record.strategy,
+                "step": record.step,
+                "keptUntil": record.kept_until,
+                "checks": [
+                    {**vars(check), "values": check.values if record in told else ()} for check in record.checks
+                ],
+                "timeline": [vars(moment) for moment in record.timeline] if record in told else [],
+                "rejected": record.rejected,
+                "left": record.left,
+                "template": json.loads(record.release.template),
+            },
+            sort_keys=True,
+        )
+        for record in records
+    }
+
+
+def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
+    """The newest `keep` records, and always those of the newest two Healthy releases: a rollback needs both."""
+    healthy = {r.release.id: r.sequence for r in records if r.outcome is Phase.HEALTHY}  # of each the newest
+    needed = sorted(healthy.values())[-2:]
+    return tuple(r for r in records if r in records[-keep:] or r.sequence in needed)
+
+
+def write(
+    client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...]
+) -> None:
+    """Stores the records by server-side apply; the object is made where it isn't there yet."""
+    metadata = ObjectMeta(name=name(workload), namespace=namespace, labels=dict(labels))
+    client.apply(ConfigMap(metadata=metadata, data=encode(records)), field_manager=FIELD_MANAGER, force=True)
+
+
+class Book:
+    """The ledger of one workload during a run: what a step writes down is known to the next.
+
+    `store` writes the records; `now` is the clock.
+    """
+
+    def __init__(
+        self,
+        records: tuple[Record, ...],
+        store: Callable[[tuple[Record, ...]], None],
+        *,
+        keep: int,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.records, self._store, self._keep, self._now = records, store, keep, now
+
+    @property
+    def last(self) -> Record | None:
+        """The newest record."""
+        return self.records[-1] if self.records else None
+
+    def begin(
+        self, release: Release, track: TrackName, strategy: str, provenance: Mapping[str, str], *, left: str = ""
+    ) -> None:
+        """A release is under way; another that still is ends here. `left`: the image that a rollback goes away from."""
+        last = self.last
+        if last and last.outcome in (Phase.PROGRESSING, Phase.PAUSED):
+            why = "begun anew" if last.release.id == release.id else f"superseded by {release.id}"
+            self._end(Phase.DEGRADED, why)
+        sequence = last.sequence + 1 if last else 1
+        record = Record(
+            sequence,
+            release,
+            Phase.PROGRESSING,
+            started=self._stamp(),
+            finished="",
+            seconds=0.0,
+            provenance=provenance,
+            track=track,
+            strategy=strategy,
+            left=left,
+        )
+        self.records = kept((*self.records, record), self._keep)
+        self.save()
+
+    def mark(self, step: int) -> None:
+        """So many steps are passed; a Paused release is Progressing again."""
+        self._change(outcome=Phase.PROGRESSING, step=step, message="")
+        self.save()
+
+    def note(self, what: str, pods: Mapping[str, int]) -> None:
+        """Adds a moment to the timeline; it is stored with the next write.
+
+        Without `what` it only tells the pods, where they are others than at the moment before.
+        """
+        if self.last and (what or not self.last.timeline or self.last.timeline[-1].pods != pods):
+            moments = (*self.last.timeline, Moment(self._stamp(), what, dict(pods)))
+            half = MOMENTS // 2
+            self._change(timeline=moments if len(moments) <= MOMENTS else moments[:half] + moments[-half:])
+
+    def checked(self, result: CheckResult) -> None:
+        """Adds what a check came to, in place of what it came to before."""
+        if self.last:
+            others = tuple(check for check in self.last.checks if check.name != result.name)
+            self._change(checks=(*others, result))
+
+    def finish(
+        self, outcome: Phase, message: str = "", *, step: int | None = None, track: TrackName | None = None,
+        window: int | None = 0, rejected: str = "",
+    ) -> None:  # fmt: skip
+        """The release comes to an outcome. `window`: seconds that the track before it stays warm; None: for ever.
+
+        `rejected`: why no environment is to take its image from here.
+        """
+        kept_until = "forever" if window is None else ""
+        if window:
+            kept_until = (self._now() + timedelta(seconds=window)).isoformat(timespec="seconds")
+        self._end(outcome, message)
+        if self.last:
+            self._change(
+                step=self.last.step if step is None else step,
+                track=track or self.last.track,
+                kept_until=kept_until,
+                rejected=rejected or self.last.rejected,
+            )
+        self.save()
+
+    def reject(self, why: str, release: str) -> None:
+        """The image of the newest record of this release must not be promoted."""
+        index = next((i for i in reversed(range(len(self.records))) if release == self.records[i].release.id), None)
+        if index is not None:
+            record = replace(self.records[index], rejected=why)
+            self.records = (*self.records[:index], record, *self.records[index + 1 :])
+            self.save()
+
+    def save(self) -> None:
+        """Stores the records, with patience: a release must not fail since the API server restarts."""
+        patiently(lambda: self._store(self.records))
+
+    def _end(self, outcome: Phase, message: str) -> None:
+        last = self.last
+        if last:
+            seconds = (self._now() - datetime.fromisoformat(last.started)).total_seconds()
+            self._change(outcome=outcome, message=message, finished=self._stamp(), seconds=round(seconds, 1))
+
+    def _change(self, **changes: object) -> None:
+        if self.records:
+            self.records = (*self.records[:-1], replace(self.records[-1], **changes))  # type: ignore[arg-type]
+
+    def _stamp(self) -> str:
+        return self._now().isoformat(timespec="milliseconds")

@@ -1,0 +1,174 @@
+"""Reads what the cluster says of the workloads. It is the truth: stack outputs are gone after a failed run."""
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from lightkube import ApiError, Client
+from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import ConfigMap, Secret, Service
+from lightkube.resources.networking_v1 import Ingress, NetworkPolicy
+from lightkube.resources.policy_v1 import PodDisruptionBudget
+
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import RELEASE_LABEL, TRACK_LABEL, Manifest, Observed, Pool, Track, TrackName
+from pulumi_slipway.release import ledger
+from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
+
+KINDS: Mapping[str, type[Any]] = {
+    "Deployment": Deployment,
+    "Service": Service,
+    "ConfigMap": ConfigMap,
+    "PodDisruptionBudget": PodDisruptionBudget,
+    "HorizontalPodAutoscaler": HorizontalPodAutoscaler,
+    "Ingress": Ingress,
+    "NetworkPolicy": NetworkPolicy,
+    "Secret": Secret,
+}
+"""What a workload is made of. Secrets are looked up by name (`held_secret`)."""
+
+SUFFIXES: Mapping[str, tuple[str, ...]] = {
+    "Deployment": tuple(track.suffix for track in TrackName),
+    "Service": ("", PREVIEW),
+    "ConfigMap": (ledger.SUFFIX,),
+    "PodDisruptionBudget": ("",),
+    "HorizontalPodAutoscaler": ("",),
+    "Ingress": ("",),
+    "NetworkPolicy": ("",),
+}
+"""What is looked for: a workload's objects are called by its name and one of these."""
+
+Snapshot = Mapping[str, Mapping[str, Manifest]]
+"""Everything of these kinds in a namespace: kind, name, object."""
+
+
+@dataclass(frozen=True)
+class World:
+    """The live objects of a workload, as plain data, and what they mean for its release."""
+
+    objects: Mapping[tuple[str, str], Manifest]
+    """By kind and suffix of the name."""
+    observed: Observed
+
+    def live(self, kind: str, suffix: str = "") -> Manifest | None:
+        """The workload's live object of this kind."""
+        return self.objects.get((kind, suffix))
+
+
+def snapshot(client: Client, namespace: str) -> Snapshot:
+    """Reads the namespace once for all workloads, one request a kind, all at the same time."""
+
+    def read_all(kind: str) -> dict[str, Manifest]:
+        found = (item.to_dict() for item in client.list(KINDS[kind], namespace=namespace))
+        return {item["metadata"]["name"]: item for item in found}
+
+    with ThreadPoolExecutor(len(SUFFIXES)) as pool:
+        return dict(zip(SUFFIXES, pool.map(read_all, SUFFIXES), strict=True))
+
+
+def deployed(found: Snapshot, environment: str) -> set[str]:
+    """The workloads of an environment that have a Deployment, whoever may have taken them out of the settings."""
+    every = (it["metadata"].get("labels", {}) for it in found.get("Deployment", {}).values())
+    ours = ownership(environment).items()
+    return {it["app.kubernetes.io/instance"] for it in every if ours <= it.items()}
+
+
+def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:
+    """What a snapshot says of a workload; raises UserError for an object of its name that isn't its own."""
+    objects: dict[tuple[str, str], Manifest] = {}
+    for kind, suffixes in SUFFIXES.items():
+        for suffix in suffixes:
+            live = found.get(kind, {}).get(subject.called(kind, suffix))
+            if live is not None:
+                refuse_foreign(subject, kind, live)
+                objects[kind, suffix] = live
+    tracks = {}
+    for name in TrackName:
+        live = objects.get(("Deployment", name.suffix))
+        if live is not None:
+            _refuse_old(subject, name, live)
+            tracks[name] = track(live)
+    records = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
+    observed = Observed(tracks, pool_of(subject, objects.get(("Service", ""))), records)
+    window = _window_open(subject, observed, now or datetime.now(UTC))
+    return World(objects, Observed(tracks, observed.pool, records, window))
+
+
+def track(live: Manifest) -> Track:
+    """What a live Deployment says."""
+    spec, status = live["spec"], live.get("status", {})
+    wanted, updated = spec.get("replicas", 1), status.get("updatedReplicas", 0)
+    available = status.get("availableReplicas", 0)
+    seen = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+    return Track(
+        release=spec["template"]["metadata"].get("labels", {}).get(RELEASE_LABEL),
+        wanted=wanted,
+        updated=updated,
+        available=available,
+        complete=seen and wanted == updated == available == status.get("replicas", 0),
+        template=spec["template"],
+    )
+
+
+def pool_of(subject: Subject, service: Manifest | None) -> Pool | None:
+    """Where a live Service points; None where there is none, or where it selects something else."""
+    selector = (service or {}).get("spec", {}).get("selector", {})
+    return next((pool for pool in Pool if selector == pool_selector(subject, pool)), None)
+
+
+def _window_open(subject: Subject, observed: Observed, now: datetime) -> bool:
+    settings = subject.workload.strategy.blue_green
+    if observed.committed is None or settings is None:
+        return False
+    since = datetime.fromisoformat(observed.committed.finished)
+    return (now - since).total_seconds() < settings.rollback_window
+
+
+def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
+    """A Secret that a release refers to, and whether this identity may read it; None where it is gone."""
+    try:
+        return read(client, Secret, name, namespace), True
+    except ApiError as error:
+        if error.status.code == 403:  # the preview identity: it sees that the Secret stays, not what is in it
+            return None, False
+        raise
+
+
+def read(client: Client, resource: type[Any], name: str, namespace: str) -> Manifest | None:
+    """The object as plain data, None where there is none."""
+    try:
+        found: Manifest = client.get(resource, name, namespace=namespace).to_dict()
+    except ApiError as error:
+        if error.status.code == 404:
+            return None
+        raise
+    return found
+
+
+def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
+    """Raises UserError for an object that isn't this workload's own."""
+    labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
+    ours = {**ownership(subject.environment.name), "app.kubernetes.io/instance": subject.name}
+    if ours.items() <= labels.items():
+        return
+    owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    if ownership(subject.environment.name).items() <= labels.items():
+        owner = f"workload {labels.get('app.kubernetes.io/instance')}"
+    raise UserError(
+        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: rename the "
+        f"workload, delete that object, or hand it over with: kubectl -n {subject.namespace} label {kind.lower()} "
+        f"{name} " + " ".join(f"{key}={value}" for key, value in ours.items()) + " --overwrite"
+    )
+
+
+def _refuse_old(subject: Subject, name: TrackName, live: Manifest) -> None:
+    """A selector can't be changed: the engine would replace the Deployment, deleting what serves."""
+    if live["spec"]["selector"].get("matchLabels") != {**subject.selector, TRACK_LABEL: str(name)}:
+        raise UserError(
+            f"workload {subject.name}: Deployment {subject.namespace}/{live['metadata']['name']} has another selector "
+            "than it is to have, and a selector can't be changed: give it the same matchLabels in its source, or "
+            "deploy the workload under a new name beside it, move users over, and delete the old one"
+        )

@@ -1,0 +1,325 @@
+"""Everything a run must know of a workload before the first write: observe, settle what is wanted, plan."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from lightkube import Client
+
+from pulumi_slipway.cluster.kinds import Kinds, Unreadable
+from pulumi_slipway.core.action import variable
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.model import Manifest, Observed, Record, Release, TrackName
+from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
+from pulumi_slipway.core.rules import Rules
+from pulumi_slipway.core.steps import Gate, Ready
+from pulumi_slipway.release import checks, image, ledger, manifests, secret_env
+from pulumi_slipway.release.drift import drift
+from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe, refuse_foreign
+from pulumi_slipway.release.promotion import promote
+from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.settings import Action, Run
+from pulumi_slipway.source.content import content_of
+from pulumi_slipway.source.definition import Rendered, filled, readable
+
+
+@dataclass(frozen=True)
+class Held:
+    """A ConfigMap or Secret of one content that must be there after this run."""
+
+    content: Manifest | None = field(repr=False)
+    """What it holds (`data`, `binaryData`, `type`); None where this identity may not read it: then it
+    stays as it is."""
+    live: Manifest | None = field(repr=False)
+    readable: bool = True
+    """Whether this identity may read it; where not, `live` is None though there may be one."""
+
+
+@dataclass(frozen=True)
+class Beside:
+    """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
+
+    wanted: Rendered
+    live: Manifest | None
+    readable: bool = True
+    """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A workload with all that its resources are made of."""
+
+    subject: Subject
+    world: World
+    rules: Rules
+    plan: Plan
+    deployments: Mapping[TrackName, Manifest]
+    """Of every track that this run declares."""
+    held: Mapping[tuple[str, str], Held]
+    """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
+    provenance: Mapping[str, str]
+    beside: tuple[Beside, ...] = ()
+    """The other objects of its source, with the release's image in them."""
+
+    @property
+    def by(self) -> dict[str, str]:
+        """The annotations that tell of this run."""
+        told = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
+        return {**told, RUNS: self.plan.release.image}
+
+
+def prepare(
+    client: Client,
+    subject: Subject,
+    run: Run,
+    found: Snapshot | None,
+    *,
+    preview: bool,
+    warn: Callable[[str], None],
+    environment: Mapping[str, str] = os.environ,
+    offered: Sequence[Record] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    kinds: Kinds | None = None,
+) -> Prepared:
+    """Observes a workload and plans this run; raises UserError before anything is written.
+
+    NothingToDo where the action is for what was deployed before, and nothing was.
+
+    `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
+    that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
+    variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
+    checks and registry login. `kinds`: what the cluster serves, to be asked once for all workloads.
+    """
+    if run.action is Action.DEPLOY and not preview:
+        _checks_can_run(subject, environment)
+    world = observe(found, subject) if found is not None else World({}, Observed())
+    told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
+    if told:  # nothing waits here: what waits is in the environment before this one
+        run = replace(run, action=Action.DEPLOY)
+    kinds = kinds or Kinds(client)
+    if run.action is not Action.DEPLOY and not _deployed(kinds, subject, world, exists=found is not None):
+        raise NothingToDo(
+            f"workload {subject.name}: SLIPWAY_ACTION={run.action}: it has not been deployed yet: run without "
+            "SLIPWAY_ACTION to deploy it"
+        )
+    rules = rules_of(subject.workload)
+    # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
+    deploys = run.action is Action.DEPLOY
+    secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
+    wanted = _wanted_image(
+        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
+    )
+    template, copies = manifests.configured(subject, wanted, secret.name if secret else None)
+    desired = Release.of(template)
+    known: dict[tuple[str, str], Manifest | None] = {
+        (it["kind"], it["metadata"]["name"]): content_of(it) for it in copies.values()
+    }
+    if secret:
+        known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
+    decided = plan(subject.name, world.observed, desired, run.action, rules)
+    deployments = {
+        track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
+        for track in decided.tracks
+    }
+    return Prepared(
+        subject=subject,
+        world=world,
+        rules=rules,
+        plan=_settled(decided, deployments, world),
+        deployments=deployments,
+        held=_held(client, subject, world, decided.release, known, found, preview=preview),
+        provenance=dict(run.provenance),
+        beside=_beside(kinds, subject, decided.release.image, exists=found is not None),
+    )
+
+
+def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> bool:
+    """Whether anything of it is there that a run must not take away; what may not be read might be."""
+    if world.observed.tracks or world.live("ConfigMap", ledger.SUFFIX):
+        return True
+    return any(one.live is not None or not one.readable for one in _beside(kinds, subject, "", exists=exists))
+
+
+def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
+    if subject.source is None:
+        return ()
+    wanted = [
+        Rendered(readable(filled(one.manifest, image)), one.place)
+        for one in subject.source.others
+        if not subject.source.scales(one)
+    ]
+    live: list[Manifest | Unreadable | None] = [None] * len(wanted)
+    if exists:
+        live = kinds.live(subject.namespace, wanted)
+    beside = []
+    for one, found in zip(wanted, live, strict=True):
+        if isinstance(found, Unreadable):
+            beside.append(Beside(one, None, readable=False))
+            continue
+        if found is not None:
+            refuse_foreign(subject, one.kind, found)
+        beside.append(Beside(one, found))
+    return tuple(beside)
+
+
+def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
+    """The plan; where nothing is released but the live track is scaled or mended, with a wait for that."""
+    live = next((track for track in decided.tracks if track.track is decided.live), None)
+    gate = decided.gates.get(LEDGER, Gate(()))
+    if live is None or live.release is None or (gate.steps and decided.way is not Way.HOLD):
+        return decided
+    spec = (world.live("Deployment", live.track.suffix) or {}).get("spec")
+    if not drift(deployments[live.track]["spec"], spec):
+        return decided
+    waiting = replace(gate, steps=(Ready(live.track, live.release), *gate.steps))
+    return replace(decided, gates={**decided.gates, LEDGER: waiting})
+
+
+def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
+    lacking = checks.missing(
+        subject.workload.release_checks, prometheus=subject.environment.prometheus, environment=environment
+    )
+    if lacking:
+        raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
+
+
+def _secret(
+    subject: Subject, world: World, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]
+) -> secret_env.Content | None:
+    if not subject.workload.secret_env:
+        return None
+    values, missing = secret_env.values(subject.workload.secret_env, environment)
+    if not missing:
+        return secret_env.content(subject, values)
+    text = (
+        f"slipway:workloads.{subject.name}.secretEnv: {', '.join(missing)} not in the job's environment: "
+        "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
+    )
+    live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
+    held = Release.of(live.template).secret_env if live else None
+    if not preview:
+        raise UserError(text)
+    warn(text + "; this preview takes the values to be unchanged")
+    return secret_env.Content(held or f"{subject.name}-env-unknown", None)
+
+
+def _wanted_image(
+    subject: Subject,
+    world: World,
+    run: Run,
+    environment: Mapping[str, str],
+    *,
+    preview: bool,
+    warn: Callable[[str], None],
+    tell: Callable[[str], None],
+    promoted: Sequence[Record] | None,
+    told: bool,
+) -> str:
+    """The image to run: SLIPWAY_IMAGE, else the settings' or what may be promoted, else what is live; as a digest."""
+    live = world.observed.live_image()
+    asked = run.images.get(subject.name) or subject.workload.image
+    rule = subject.environment.promote_from
+    if rule and promoted is not None and run.action is Action.DEPLOY:
+        if asked is not None:
+            asked = _resolved(asked, environment, preview=preview, warn=warn)
+        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), told=told)
+        tell(f"{subject.name}: {choice.why}")
+        asked = choice.image
+    wanted = asked or live
+    if wanted is None:
+        raise UserError(
+            f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
+            f"set {variable(subject.name)} in the job, or `image` in the stack file"
+        )
+    if wanted == live or run.action is not Action.DEPLOY:
+        return live or wanted
+    return _resolved(wanted, environment, preview=preview, warn=warn)
+
+
+def _resolved(wanted: str, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]) -> str:
+    try:
+        return image.resolve(wanted, environment)
+    except image.ImageUnresolved as error:
+        if not preview:
+            raise
+        warn(f"{error}; this preview shows it as given")
+        return wanted
+
+
+def _held(  # noqa: PLR0917
+    client: Client,
+    subject: Subject,
+    world: World,
+    target: Release,
+    known: Mapping[tuple[str, str], Manifest | None],
+    found: Snapshot | None,
+    *,
+    preview: bool,
+) -> Mapping[tuple[str, str], Held]:
+    """What must be there after this run: of the release, of every track, of those on the ledger."""
+    needed = set(target.held)
+    for track in world.observed.tracks.values():
+        needed |= Release.of(track.template).held
+    for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
+        needed |= record.release.held
+    held: dict[tuple[str, str], Held] = {}
+    for kind, name in sorted(needed):
+        live, readable = None, True
+        if found is not None and kind == "Secret":
+            live, readable = held_secret(client, subject.namespace, name)
+        elif found is not None:
+            live = found[kind].get(name)
+        content = known.get((kind, name)) or (content_of(live) if live else None)
+        if content is not None or not readable or preview:
+            held[kind, name] = Held(content, live, readable)
+        elif (kind, name) in target.held:
+            raise UserError(
+                f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
+                f"gone from the cluster: deploy an image with {variable(subject.name)} instead"
+            )
+    return held
+
+
+OBSERVED = "slipway.dev/observed"
+"""What was observed of the object that a run was to mend; a change of it updates the object."""
+
+
+PROVENANCE = "slipway.dev/by-"
+"""Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
+RUNS = "slipway.dev/image"
+"""Annotation with the image, by its digest, of the release that the object was written for."""
+
+
+def declared(
+    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """The manifest with the annotation that makes the engine see what the cluster says.
+
+    The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
+    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
+    value; where there is none, components/state.py sees to it. `always`: differ in any case. `by`: annotations that
+    tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
+    """
+    had = (live or {}).get("metadata", {}).get("annotations", {})
+    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
+    if live is None:
+        value, told = None, dict(by or {})
+    elif always or drift(_comparable(wanted), live):
+        value = live["metadata"]["resourceVersion"]
+        told = dict(by or {})
+    else:
+        value = had.get(OBSERVED)
+    observed = {OBSERVED: value} if value else {}
+    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
+
+
+def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
+    """Without the annotations that speak to the provider: whether they reach the live object is its affair."""
+    metadata = wanted["metadata"]
+    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if not k.startswith("pulumi.com/")}
+    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}

@@ -1,0 +1,152 @@
+"""Which image an environment may take from the one it promotes from: a pure function of the two ledgers and the clock.
+
+An image is known by its digest: what was tested is what is released, whatever its tag says by now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import Observed, Phase, Record
+from pulumi_slipway.settings.environment import PromoteFrom
+from pulumi_slipway.settings.types import duration_text
+
+
+class NotPromoted(UserError):
+    """The image must not come here (yet); the text names both digests and says why."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One image as the other environment's ledger knows it."""
+
+    image: str
+    healthy_seconds: float
+    """The longest that it was live and Healthy there, without a break."""
+    rejected: str
+    """Why it must not be promoted; empty where nothing speaks against it."""
+    provenance: Mapping[str, str]
+    """Of the run that released it there."""
+
+    @property
+    def digest(self) -> str:
+        """What tells images apart."""
+        return digest(self.image)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What this run is to release, and why."""
+
+    image: str | None
+    """None: what is live stays."""
+    why: str
+
+
+def digest(image: str) -> str:
+    """The digest of a reference; one that has none is its own name."""
+    return image.partition("@")[2] or image
+
+
+def candidates(records: Sequence[Record], now: datetime) -> list[Candidate]:
+    """The images of a ledger, the newest first."""
+    healthy = [record for record in records if record.outcome is Phase.HEALTHY]
+    found: dict[str, Candidate] = {}
+    for record in records:
+        later = [it for it in healthy if it.sequence > record.sequence]
+        lasted = 0.0
+        if record.outcome is Phase.HEALTHY:
+            until = datetime.fromisoformat(later[0].finished) if later else now
+            lasted = (until - datetime.fromisoformat(record.finished)).total_seconds()
+        before = found.pop(digest(record.release.image), None)
+        found[digest(record.release.image)] = Candidate(
+            record.release.image,
+            max(lasted, before.healthy_seconds if before else 0.0),
+            record.rejected or (before.rejected if before else ""),
+            record.provenance,
+        )
+    return [*reversed(found.values())]
+
+
+def promote(  # noqa: PLR0917
+    workload: str,
+    rule: PromoteFrom,
+    source: Sequence[Record],
+    own: Observed,
+    asked: str | None,
+    now: datetime,
+    *,
+    told: bool = False,
+) -> Choice:
+    """The image for this run.
+
+    | asked for      | the other ledger says                         | result                             |
+    |----------------|-----------------------------------------------|------------------------------------|
+    | what is live   | anything                                      | it stays                           |
+    | an image       | rejected                                      | refused, with the reason           |
+    | an image       | unknown, or Healthy for less than verifiedFor | refused, with both digests         |
+    | an image       | Healthy for verifiedFor                       | released                           |
+    | nothing        | some are Healthy for verifiedFor              | the newest of them                 |
+    | nothing        | none is                                       | what is live stays, else refused   |
+    | a new one      | anything, and users were taken back by hand   | stays (refused if asked), until    |
+    |                |                                               | SLIPWAY_ACTION=promote             |
+
+    `asked`: the image that the run names, as a digest. `told`: SLIPWAY_ACTION=promote. Raises NotPromoted.
+    """
+    live = own.live_image()
+    there = candidates(source, now)
+    fit = [it for it in there if not it.rejected and it.healthy_seconds >= rule.verified_for]
+    place = f"slipway:workloads.{workload}: promoteFrom {rule.environment}: "
+    if asked is not None and live is not None and digest(asked) == digest(live):
+        return Choice(asked, "it is live already")
+    if asked is not None:
+        found = next((it for it in there if it.digest == digest(asked)), None)
+        _refuse(place, rule, asked, found, fit)
+    elif not fit:
+        if live is None:
+            raise NotPromoted(f"{place}nothing to deploy: {_waiting(rule, there)}")
+        return Choice(None, f"nothing new to promote from {rule.environment}: {_waiting(rule, there)}")
+    wanted = asked or fit[0].image
+    left = own.committed.left if own.committed else ""
+    if left and not told and (live is None or digest(wanted) != digest(live)):
+        why = (
+            f"users were taken back from {digest(left)} by hand ({_when(own.committed)}): {digest(wanted)} comes here "
+            "only when SLIPWAY_ACTION=promote says so"
+        )
+        if asked is not None:
+            raise NotPromoted(place + why)
+        return Choice(None, why)
+    if live is not None and digest(wanted) == digest(live):
+        return Choice(None, f"{rule.environment} has nothing newer that is verified")
+    return Choice(wanted, f"promoted from {rule.environment}: {digest(wanted)}")
+
+
+def _refuse(place: str, rule: PromoteFrom, asked: str, found: Candidate | None, fit: Sequence[Candidate]) -> None:
+    best = f"verified there is {fit[0].digest}" if fit else "nothing is verified there"
+    if found is None:
+        raise NotPromoted(f"{place}{digest(asked)} was never released there; {best}: release it there first")
+    if found.rejected:
+        raise NotPromoted(f"{place}{digest(asked)} is rejected there ({found.rejected}); {best}")
+    if found not in fit:
+        do = "run again later" if found.healthy_seconds else f"release it in {rule.environment} first"
+        raise NotPromoted(f"{place}{digest(asked)} {_short(rule, found)}; {best}: {do}")
+
+
+def _short(rule: PromoteFrom, it: Candidate) -> str:
+    if not it.healthy_seconds:
+        return "was never Healthy there"
+    lasted = duration_text(int(it.healthy_seconds))
+    return f"was Healthy there for {lasted}, and must be for {duration_text(rule.verified_for)}"
+
+
+def _waiting(rule: PromoteFrom, there: Sequence[Candidate]) -> str:
+    newest = next((it for it in there if not it.rejected), None)
+    return f"{newest.digest} {_short(rule, newest)}" if newest else "its ledger holds no image that is not rejected"
+
+
+def _when(record: Record | None) -> str:
+    if record is None:
+        return ""
+    by = record.provenance.get("actor")
+    return record.finished[:19] + "Z" + (f" by {by}" if by else "")

@@ -1,0 +1,61 @@
+"""Settings of the environment that a stack deploys to."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pulumi_slipway.settings.checks import Address
+from pulumi_slipway.settings.types import DnsLabel, DnsName, Labels, Model, Seconds, VariableName, duration
+
+Level = Literal["off", "warn", "deny"]
+
+
+class PromoteFrom(Model):
+    """The environment that a release must have been Healthy in before it may come here."""
+
+    environment: DnsLabel
+    """Its name, as in its own stack."""
+    namespace: DnsLabel = Field(default_factory=lambda data: data.get("environment", ""), validate_default=False)
+    """Its namespace. Default: its name."""
+    verified_for: Annotated[Seconds, duration(0, 90 * 86400)] = 600
+    """How long an image must have been Healthy there. Default 10m."""
+    kubeconfig: VariableName | None = None
+    """The job's variable with the path of a kubeconfig for its cluster; reading ConfigMaps is all it needs. Default
+    null: the same cluster, by the identity of the job."""
+
+
+class Policy(Model):
+    """What is looked at in every object before anything is written, and what becomes of it: off, warn or deny."""
+
+    mutable_tag: Level = "warn"
+    """An image that is not named by its digest: what runs may change by itself. Default warn."""
+    resources: Level = "warn"
+    """A container without requests or without limits. Default warn."""
+    probe: Level = "warn"
+    """A container that a Service sends to, without a readinessProbe. Default warn."""
+    privileged: Level = "deny"
+    """A privileged container, or one with the host's network, processes or IPC. Default deny."""
+    host_path: Level = "deny"
+    """A volume that is a directory of the node. Default deny."""
+    quota: Level = "deny"
+    """More than the namespace's ResourceQuota allows all pods together. Default deny."""
+
+
+class Environment(Model):
+    """Where this stack's workloads live. The access stack has made the namespace and its pull secret."""
+
+    name: DnsLabel
+    """The environment, as in `slipway:access.environments`; it is a label on every object."""
+    namespace: DnsLabel = Field(default_factory=lambda data: data.get("name", ""), validate_default=False)
+    """Namespace in the cluster. Default: `name`."""
+    image_pull_secret: DnsName | None = None
+    """Secret to pull images with; the access stack makes `gitlab-registry`. Default null: images are public."""
+    prometheus: Address | None = None
+    """Where checks ask Prometheus, as the job reaches it: "http://prometheus.monitoring:9090". Default null: each check
+    says it itself."""
+    promote_from: PromoteFrom | None = None
+    """Where releases are verified first; any other image is refused. Default null: any image."""
+    policy: Policy = Field(default_factory=Policy)
+    """What objects must not have."""
+    labels: Labels = Field(default_factory=dict)
+    """Labels for every object of the environment. Default: none."""

@@ -1,0 +1,87 @@
+"""What changes from run to run: read from the environment, so that no run edits a stack file."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from pydantic import TypeAdapter, ValidationError
+
+from pulumi_slipway.core.action import IMAGE, Action, variable
+from pulumi_slipway.settings.types import ImageReference
+
+ACTION, WORKLOADS = "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS"
+
+PROVENANCE = {
+    "commit": "CI_COMMIT_SHA",
+    "ref": "CI_COMMIT_REF_NAME",
+    "project": "CI_PROJECT_PATH",
+    "pipeline": "CI_PIPELINE_ID",
+    "pipelineUrl": "CI_PIPELINE_URL",
+    "job": "CI_JOB_URL",
+    "actor": "GITLAB_USER_LOGIN",
+}
+"""What the audit annotations say of a run, and which of GitLab's predefined variables tells it."""
+
+_image = TypeAdapter[str](ImageReference)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the program."""
+
+    action: Action = Action.DEPLOY
+    """SLIPWAY_ACTION; default deploy."""
+    images: Mapping[str, str] = field(default_factory=dict)
+    """Workload to the image that this run releases, from SLIPWAY_IMAGE or SLIPWAY_IMAGE_<WORKLOAD>."""
+    provenance: Mapping[str, str] = field(default_factory=dict)
+    """Who and what started this run, as far as GitLab's job tells; see PROVENANCE."""
+    only: frozenset[str] = frozenset()
+    """SLIPWAY_WORKLOADS: the workloads that the action is for, the others are held as they are. Empty: all."""
+
+
+def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, list[str]]:
+    """The run, and its mistakes, one line each. An empty variable counts as unset: that is how CI unsets one."""
+    given = {key: value.strip() for key, value in environ.items() if key.startswith("SLIPWAY_") and value.strip()}
+    known = {variable(name): name for name in workloads}
+    mistakes = _misspelt(given, known)
+    action = given.get(ACTION, Action.DEPLOY.value)
+    if action not in list(Action):
+        mistakes.append(f'{ACTION}: got "{action}"; must be one of {", ".join(Action)}')
+    only = frozenset(name.strip() for name in given.get(WORKLOADS, "").split(",") if name.strip())
+    for name in sorted(only - set(known.values()) if known else ()):
+        mistakes.append(f"{WORKLOADS}: {name} is no workload of this stack; there are {', '.join(known.values())}")
+    images: dict[str, str] = {}
+    if known and IMAGE in given:
+        if len(known) == 1:
+            images[next(iter(known.values()))] = given[IMAGE]
+        else:
+            mistakes.append(
+                f"{IMAGE}: does not say which of {len(known)} workloads it is for; use {' or '.join(sorted(known))}"
+            )
+    for key, name in known.items():
+        if key in given:
+            images[name] = given[key]  # the narrower variable wins
+    for name, image in images.items():
+        try:
+            _image.validate_python(image)
+        except ValidationError as error:
+            source = variable(name) if variable(name) in given else IMAGE
+            mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
+    provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
+    valid = Action(action) if action in list(Action) else Action.DEPLOY
+    return Run(valid, images, provenance, only), mistakes
+
+
+def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
+    """Variables that come to nothing: an image for no workload of this stack, or nearly the name of one that counts."""
+    mistakes = []
+    for key in sorted(set(given) - {IMAGE, ACTION, WORKLOADS, *known}):
+        if key.startswith(f"{IMAGE}_"):
+            ends = {variable.removeprefix(IMAGE): variable for variable in known}
+            near = difflib.get_close_matches(key.removeprefix(IMAGE), ends, n=1)
+            hint = f"did you mean {ends[near[0]]}?" if near else f"this stack has {', '.join(sorted(known))}"
+            if known:  # a pipeline may set it for all its jobs, that of the access stack included
+                mistakes.append(f"{key}: names no workload of this stack; {hint}")
+        elif near := difflib.get_close_matches(key, [IMAGE, ACTION, WORKLOADS], n=1, cutoff=0.85):
+            mistakes.append(f"{key}: is not a variable of Slipway; did you mean {near[0]}?")
+    return mistakes
