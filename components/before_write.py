@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
-from pulumi_slipway.components.state import Key, LastState
+from pulumi_slipway.components.state import LastState
 from pulumi_slipway.release.interrupt import Interrupt
 
 Work = Callable[[Interrupt], object]
@@ -40,7 +40,6 @@ class BeforeWrite:
     def __init__(self) -> None:
         self.works: dict[tuple[str, str], Works] = {}
         """By type and name of the resource."""
-        self.declared: set[Key] = set()
         self.state = LastState()
         self._hook = pulumi.ResourceHook("before-write", self._run)
 

@@ -12,11 +12,13 @@ from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.provider import kubernetes_provider
-from pulumi_slipway.components.prune import leftovers, prune
+from pulumi_slipway.components.prune import contents, leftovers
 from pulumi_slipway.components.source import definition
+from pulumi_slipway.components.state import LastState
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
@@ -63,16 +65,17 @@ class Environment(pulumi.ComponentResource):
             )
         if not exists:
             log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new")
+        before_write = BeforeWrite()
         with cluster.telling(client):
             found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
             for gone in sorted(deployed(found or {}, args.settings.name) - set(subjects)):
-                log.warn(f"{gone} is not in the stack file: what this stack has made of it is deleted")
+                log.warn(_gone(gone, namespace, before_write.state))
+            held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
             offered = ledgers_before(client, args.settings)
             prepared = _prepared(kinds, subjects, args.run, found, offered, log=log, preview=preview)
             for warning in policed(client, args.settings, prepared.values(), exists=exists):
                 log.warn(warning)
         below = pulumi.ResourceOptions(parent=self, provider=provider)
-        before_write = BeforeWrite()
         self.workloads: dict[str, Workload] = {}
         sorted_keys = TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order()
         order = [key for key in sorted_keys if key in prepared]
@@ -80,12 +83,22 @@ class Environment(pulumi.ComponentResource):
             first = [other for other in args.workloads[key].depends_on if other in prepared]
             after = [self.workloads[other].committed for other in first]
             dependents = _dependents(key, order[place:], args.workloads)
-            made = WorkloadArgs(prepared[key], client, before_write, after, dependents)
+            unwanted = leftovers(prepared[key], held, before_write.state)
+            made = WorkloadArgs(prepared[key], client, before_write, after, dependents, unwanted)
             self.workloads[key] = Workload(key, made, below)
-        unwanted = leftovers(client, found, args.settings, order, before_write) if found else []
-        prune(client, unwanted, [it.committed.id for it in self.workloads.values()], log)
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
+
+
+def _gone(workload: str, namespace: str, state: LastState) -> str:
+    """What becomes of a workload that the stack file does not have."""
+    tracks = ({"namespace": namespace, "name": f"{workload}{track.suffix}"} for track in TrackName)
+    if any(state.holds("Deployment", track) for track in tracks):
+        return f"{workload} is not in the stack file: what this stack has made of it is deleted"
+    return (
+        f"{workload} is neither in the stack file nor in the stack's state: it is left as it is; to delete it: kubectl "
+        f"-n {namespace} delete all,configmaps,secrets -l app.kubernetes.io/instance={workload}"
+    )
 
 
 def _not_ready(

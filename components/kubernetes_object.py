@@ -10,7 +10,6 @@ import pulumi
 
 from pulumi_slipway.components.before_write import BeforeWrite, Works
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.components.state import key
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release.prepare import OBSERVED
 
@@ -45,7 +44,6 @@ class KubernetesObject(pulumi.CustomResource):
         version = str(manifest.get("apiVersion") or API_VERSIONS[kind])
         group = version if "/" in version else f"core/{version}"
         metadata = dict(manifest["metadata"])
-        before.declared.add(key(kind, metadata))
         gone = before.state.missing(kind, metadata) if works.update else None
         if gone:
             metadata["annotations"] = {**metadata["annotations"], OBSERVED: gone}

@@ -5,6 +5,7 @@ import gc
 import signal
 import sys
 from collections.abc import Callable
+from threading import Event
 from types import FrameType
 
 from pulumi_slipway.components.log import Log, leave_out_debug, leave_out_the_monitor
@@ -16,11 +17,26 @@ ALREADY_SAID = 32
 
 
 _last: dict[str, str] = {}
+_moving: dict[str, Callable[[], str]] = {}
+_interruption = Event()
 
 
 def at_end(workload: str, line: str) -> None:
     """Says how a workload stands as the run's last line; from any thread, the latest of each workload counts."""
     _last[workload] = line
+
+
+def moving(workload: str, standing: Callable[[], str]) -> None:
+    """A workload whose release this run is to bring about: where no gate tells how it ended, `standing` is asked.
+
+    It gives an empty line where there is nothing to tell.
+    """
+    _moving[workload] = standing
+
+
+def interrupted() -> bool:
+    """Whether the run was told to end."""
+    return _interruption.is_set()
 
 
 def run(build: Callable[[], None]) -> None:
@@ -50,6 +66,10 @@ def _collect_little() -> None:
 
 
 def _say_last(log: Log) -> None:
+    for workload, standing in _moving.items():
+        if workload not in _last and (line := standing()):
+            # The engine has told of the failure; and a run of some targets has none.
+            (log.error if interrupted() else log.warn)(f"{workload}: {line}")
     for workload, line in _last.items():
         log.error(f"{workload}: {line}")
 
@@ -59,4 +79,5 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt_gates(number: int, frame: FrameType | None) -> None:
+    _interruption.set()
     Interrupt.end_all()

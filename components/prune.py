@@ -1,64 +1,85 @@
-"""Removes what a killed run made and no later one wants.
+"""What a killed run made and no later one wants.
 
 Where the engine writes its state once, at the end of a run (`PULUMI_SKIP_CHECKPOINTS`), a run that is killed leaves
-objects of which no state tells, so that no engine ever deletes them. They are known by our labels and field manager.
+objects of which no state tells, so that no engine ever deletes them. A workload's own are found by their names and our
+labels, and deleted when its release is done: behind the gate of its ledger, so by `pulumi up` alone. Its Deployments
+are the plan's affair, which knows who serves (core/plan.py).
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 
-import pulumi
+import httpx2
 from lightkube import ApiError, Client
 from lightkube.resources.core_v1 import Secret
 
-from pulumi_slipway.components.before_write import BeforeWrite
-from pulumi_slipway.components.log import Log
-from pulumi_slipway.components.state import Key, key
+from pulumi_slipway.components.state import LastState
 from pulumi_slipway.core.model import Manifest
-from pulumi_slipway.release.manifests import MANAGER, ownership
-from pulumi_slipway.release.observe import KINDS, Snapshot
+from pulumi_slipway.release import ledger, manifests
+from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership
+from pulumi_slipway.release.observe import KINDS, Snapshot, read
+from pulumi_slipway.release.prepare import Prepared
 from pulumi_slipway.settings import Environment
 
+Left = tuple[str, Manifest]
+"""Kind and object."""
 
-def prune(client: Client, unwanted: Collection[Key], after: Iterable[pulumi.Output[str]], log: Log) -> None:
-    """Deletes them once all that this run wants is there; a preview tells of them."""
-
-    def delete(one: Key, _: object) -> None:
-        kind, namespace, name = one
-        try:
-            client.delete(KINDS[kind], name, namespace=namespace)
-        except ApiError as error:
-            if error.status.code != 404:
-                log.warn(f"{kind} {name}, which a killed run has left behind, could not be deleted: {error}")
-
-    for one in unwanted:
-        log.info(f"{one[0]} {one[2]}: left behind by a run that was killed: deleted when this one is done")
-        if not pulumi.runtime.is_dry_run():
-            pulumi.Output.all(*after).apply(partial(delete, one))
+OF_A_CONTENT = re.compile(r"-[0-9a-f]{10}$")
+"""How the name of what holds one content ends (source/content.py)."""
 
 
-def leftovers(
-    client: Client, found: Snapshot, settings: Environment, workloads: Collection[str], before: BeforeWrite
-) -> list[Key]:
-    """The objects of these workloads that this run does not declare, and that no state tells of."""
-    every: list[tuple[str, Manifest]] = [(kind, it) for kind, objects in found.items() for it in objects.values()]
+def contents(client: Client, found: Snapshot, settings: Environment) -> list[Left]:
+    """The ConfigMaps and Secrets of an environment's workloads that hold one content each."""
+    objects: list[Left] = [("ConfigMap", it) for it in found["ConfigMap"].values()]
     with suppress(ApiError):  # an identity that may not list them, as a preview's, leaves them alone
         mine = client.list(Secret, namespace=settings.namespace, labels={**ownership(settings.name)})
-        every += [("Secret", it.to_dict()) for it in mine]
-    unwanted = {
-        key(kind, live["metadata"]) for kind, live in every if _ours(live["metadata"], settings.name, workloads)
-    } - before.declared
-    if not unwanted or before.state.uids is None:
+        objects += [("Secret", it.to_dict()) for it in mine]
+    return [(kind, it) for kind, it in objects if it.get("immutable") and OF_A_CONTENT.search(it["metadata"]["name"])]
+
+
+def leftovers(prepared: Prepared, contents: Iterable[Left], state: LastState) -> list[Left]:
+    """The workload's objects that this run does not declare, and that no state tells of."""
+    subject, wanted = prepared.subject, _wanted(prepared)
+    own: list[Left] = [(kind, it) for (kind, _), it in prepared.world.objects.items() if kind != "Deployment"]
+    own += [(kind, it) for kind, it in contents if _is_of(subject, it)]
+    unwanted = [(kind, it) for kind, it in own if (kind, it["metadata"]["name"]) not in wanted]
+    if not unwanted or state.uids is None:
         return []
-    return sorted(unwanted - set(before.state.uids))
+    return [(kind, it) for kind, it in unwanted if not state.holds(kind, it["metadata"])]
 
 
-def _ours(metadata: Manifest, environment: str, workloads: Collection[str]) -> bool:
-    """Whether we made it: labels alone are copied with an object."""
-    labels = metadata.get("labels") or {}
-    return (
-        ownership(environment).items() <= labels.items()
-        and labels.get("app.kubernetes.io/instance") in workloads
-        and any(it.get("manager") == MANAGER for it in metadata.get("managedFields") or ())
-    )
+def delete(client: Client, namespace: str, unwanted: Sequence[Left], warn: Callable[[str], None]) -> None:
+    """Deletes them, each if it is still the one that was seen; what can't be deleted is left to the next run."""
+    for kind, seen in unwanted:
+        name = seen["metadata"]["name"]
+        try:
+            live = read(client, KINDS[kind], name, namespace)
+            if live and live["metadata"]["uid"] == seen["metadata"]["uid"]:
+                client.delete(KINDS[kind], name, namespace=namespace)
+        except httpx2.HTTPError as error:
+            warn(f"{kind} {name}, left behind by a run that was killed, can't be deleted: {error}")
+
+
+def _wanted(prepared: Prepared) -> set[tuple[str, str]]:
+    """Kind and name of everything that this run declares for a workload, besides its Deployments."""
+    subject, plan = prepared.subject, prepared.plan
+    optional = {
+        "PodDisruptionBudget": manifests.disruption_budget(subject),
+        "HorizontalPodAutoscaler": manifests.autoscaler(subject, plan.live),
+        "Ingress": manifests.ingress(subject),
+        "NetworkPolicy": manifests.network_policy(subject),
+    }
+    return {
+        ("Service", subject.called("Service")),
+        ("ConfigMap", ledger.name(subject.name)),
+        *([("Service", f"{subject.name}{PREVIEW}")] if plan.preview else []),
+        *((kind, subject.called(kind)) for kind, manifest in optional.items() if manifest is not None),
+        *prepared.held,
+        *((it.wanted.kind, it.wanted.name) for it in prepared.beside),
+    }
+
+
+def _is_of(subject: Subject, live: Manifest) -> bool:
+    ours = {**ownership(subject.environment.name), "app.kubernetes.io/instance": subject.name}
+    return ours.items() <= (live["metadata"].get("labels") or {}).items()

@@ -15,12 +15,14 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.types import PatchType
 
 from pulumi_slipway import report
+from pulumi_slipway.components import prune
 from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.components.program import at_end
+from pulumi_slipway.components.program import at_end, interrupted, moving
 from pulumi_slipway.components.remade import remade
 from pulumi_slipway.components.strategies import BlueGreen, Canary
+from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest, Phase, Pool, TrackName
 from pulumi_slipway.core.model import Release as ReleaseOf
 from pulumi_slipway.core.plan import LEDGER, SERVICE, TrackPlan
@@ -31,7 +33,6 @@ from pulumi_slipway.release.interrupt import Interrupt, Interrupted
 from pulumi_slipway.release.ledger import PROMOTES
 from pulumi_slipway.release.manifests import PREVIEW
 from pulumi_slipway.release.prepare import PROVENANCE, RUNS, Prepared, declared
-from pulumi_slipway.release.rollout import ReleaseFailed
 
 
 @dataclass
@@ -45,6 +46,8 @@ class ReleaseArgs:
     """What the pods need: there before them, and gone after them."""
     dependents: Sequence[str] = ()
     """The workloads that depend on this one."""
+    leftovers: Sequence[prune.Left] = ()
+    """What a killed run has left of the workload."""
 
 
 class Release(pulumi.ComponentResource):
@@ -60,7 +63,13 @@ class Release(pulumi.ComponentResource):
         self._owners: dict[type, pulumi.Resource] = {}
         self._log = Log(self)
         self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
+        for kind, left in args.leftovers:
+            self._log.warn(
+                f"{kind} {left['metadata']['name']}: left behind by a run that was killed: deleted when {name} is done"
+            )
         self._conductor = self._conducted()
+        if plan.gates and not pulumi.runtime.is_dry_run():
+            moving(name, self._standing)
 
         before: list[pulumi.Resource] = [*args.after]
         if plan.preview:
@@ -127,7 +136,7 @@ class Release(pulumi.ComponentResource):
     def _reported(self, book: ledger.Book) -> None:
         """Draws the release, where this run has moved one; a picture is not worth a failure."""
         subject = self._prepared.subject
-        if pulumi.runtime.is_dry_run() or book.records == self._prepared.world.observed.ledger:
+        if book.records == self._prepared.world.observed.ledger:
             return
         try:
             report.write(report.directory(), subject.environment.name, subject.name, book.records)
@@ -193,9 +202,11 @@ class Release(pulumi.ComponentResource):
         live = self._prepared.world.live(kind, suffix)
         gate = self._prepared.plan.gates.get(where)
         by = None if kind == "Deployment" else self._prepared.by
-        wanted = declared(dict(manifest), live, always=gate is not None, by=by)
-        gates = [partial(self._pass, gate)] if gate else []
-        works = Works([*first, *gates], update=remade(self._args.client, kind, wanted, live))
+        left = self._args.leftovers if where == LEDGER else ()
+        wanted = declared(dict(manifest), live, always=gate is not None or bool(left), by=by)
+        gates: list[Work] = [partial(self._pass, gate)] if gate else []
+        last: list[Work] = [self._prune] if left else []
+        works = Works([*first, *gates, *last], update=remade(self._args.client, kind, wanted, live))
         opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after])
         return KubernetesObject(kind, name, wanted, self._args.before_write, works, opts)
 
@@ -204,10 +215,19 @@ class Release(pulumi.ComponentResource):
         try:
             self._conductor.passes(gate, interrupt)
             self._passed |= gate is self._prepared.plan.gates.get(LEDGER)
-        except (ReleaseFailed, Interrupted) as end:
+        except Exception as end:
             at_end(self._name, self._conductor.standing(end))
-            what = "failed" if isinstance(end, ReleaseFailed) else "was interrupted"
-            raise type(end)(f"release {self._prepared.plan.release.id} {what}: see the last lines") from None
+            what = "was interrupted" if isinstance(end, Interrupted) else "failed"
+            raise UserError(f"release {self._prepared.plan.release.id} {what}: see the last lines") from None
+
+    def _standing(self) -> str:
+        """How things are where no gate has told: the provider was refused, or the run ended between two gates."""
+        begun = self._conductor.book.records != self._prepared.world.observed.ledger
+        return self._conductor.standing(None) if interrupted() or (begun and not self._passed) else ""
+
+    def _prune(self, _: Interrupt) -> None:
+        subject = self._prepared.subject
+        prune.delete(self._args.client, subject.namespace, self._args.leftovers, self._log.warn)
 
     def _with_provenance(self, planned: TrackPlan) -> dict[str, Any]:
         """The Deployment, annotated with the run that gave it its release; one that keeps it keeps what is there."""

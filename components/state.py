@@ -23,7 +23,11 @@ class LastState:
         except Exception:  # what it says is of a provider that the user never asked for
             return None
         every = [resource["outputs"] for resource in (answer.value or {}).get("outputs", {}).values()]
-        return {key(it["kind"], it["metadata"]): it["metadata"].get("uid", "") for it in every if _is_object(it)}
+        return {_key(it["kind"], it["metadata"]): it["metadata"].get("uid", "") for it in every if _is_object(it)}
+
+    def holds(self, kind: str, metadata: Mapping[str, Any]) -> bool:
+        """Whether it knows the object; True where it can't be told."""
+        return self.uids is None or _key(kind, metadata) in self.uids
 
     def missing(self, kind: str, metadata: Mapping[str, Any]) -> str | None:
         """What tells the engine that an object is gone that it takes to be there; None where it doesn't.
@@ -32,12 +36,11 @@ class LastState:
         """
         if self.uids is None:
             return f"nothing at {datetime.now(UTC).isoformat(timespec='seconds')}"
-        uid = self.uids.get(key(kind, metadata))
+        uid = self.uids.get(_key(kind, metadata))
         return None if uid is None else f"missing, was {uid}"
 
 
-def key(kind: str, metadata: Mapping[str, Any]) -> Key:
-    """The key of an object."""
+def _key(kind: str, metadata: Mapping[str, Any]) -> Key:
     return kind, metadata.get("namespace", ""), metadata["name"]
 
 

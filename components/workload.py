@@ -10,6 +10,7 @@ from lightkube import Client
 from pulumi_slipway.components.before_write import BeforeWrite, Works
 from pulumi_slipway.components.beside import beside, ordered
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.components.prune import Left
 from pulumi_slipway.components.release import Release, ReleaseArgs
 from pulumi_slipway.components.remade import remade
 from pulumi_slipway.release import manifests
@@ -29,6 +30,8 @@ class WorkloadArgs:
     """What must be done before anything of it is touched: the releases of the workloads that it depends on."""
     dependents: Sequence[str] = ()
     """The workloads that depend on it, by way of others too."""
+    leftovers: Sequence[Left] = ()
+    """What a killed run has left of it."""
 
 
 class Workload(pulumi.ComponentResource):
@@ -58,7 +61,9 @@ class Workload(pulumi.ComponentResource):
         made("Ingress", "ingress", manifests.ingress(subject), after=args.after)
         made("NetworkPolicy", "policy", manifests.network_policy(subject), after=args.after)
         below = pulumi.ResourceOptions(parent=self)
-        release = Release(name, ReleaseArgs(prepared, client, before_write, needed, args.dependents), below)
+        release = Release(
+            name, ReleaseArgs(prepared, client, before_write, needed, args.dependents, args.leftovers), below
+        )
         self.committed = release.committed
         beside(subject, rest, client, before_write, self, prepared.by, after=[release.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)

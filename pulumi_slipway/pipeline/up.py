@@ -1,7 +1,6 @@
 """`pulumi up` and `pulumi destroy` of a CI job: past a dead job's lock, stopping cleanly, leaving nothing pending."""
 
 import json
-import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -141,11 +140,3 @@ def without_healed(state: Mapping[str, object]) -> dict[str, object] | None:
     if len(pending) == len(deployment["pending_operations"]):
         return None
     return {**state, "deployment": {**deployment, "pending_operations": pending}}
-
-
-def kubeconfig_is_set() -> None:
-    """Raises UserError where a job would talk to whatever cluster the machine happens to know."""
-    if not os.environ.get("KUBECONFIG"):
-        raise UserError(
-            "KUBECONFIG is not set: the job needs `!reference [.kube_setup, before_script]` (templates/kube-setup.yml)"
-        )

@@ -86,8 +86,8 @@ class Conductor:
         finally:
             self.report(self.book)
 
-    def standing(self, end: ReleaseFailed | Interrupted) -> str:
-        """One sentence on where users are, for a run that ends before its release does."""
+    def standing(self, end: Exception | None) -> str:
+        """One sentence on where users are, for a run that ends before its release does; None: by no gate."""
         release = self.plan.release.id
         try:
             pods = _shares(self._behind_service())
@@ -97,10 +97,18 @@ class Conductor:
             total = sum(pods.values())
             parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(pods.items())]
             users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
-        if isinstance(end, ReleaseFailed):
+        if isinstance(end, UserError) and not isinstance(end, Interrupted):
             return f"{users}; {str(end).partition(': ')[2] or end}"
+        last = self.book.last
+        ours = last is not None and last.release.id == release
+        if end is None and last is not None and ours and last.outcome is Phase.HEALTHY:
+            return f"{users}; release {release} is live"
+        why = "" if end is None or isinstance(end, Interrupted) else f" ({' '.join(str(end).split())})"
+        if not ours or last is None or last.outcome is not Phase.PROGRESSING:
+            return f"{users}; release {release} is still to begin{why}: run again"
         return (
-            f"{users}; release {release} is under way: run again to go on, or with SLIPWAY_ACTION=abort to take it back"
+            f"{users}; release {release} is under way{why}: run again to go on, or with SLIPWAY_ACTION=abort to take "
+            "it back"
         )
 
     def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:

@@ -209,10 +209,13 @@ def _probe(pod: Manifest, container: str | None) -> str:
     containers: list[Manifest] = pod.get("spec", {}).get("containers", [])
     found = next((it for it in containers if it.get("name") == container), {})
     probe = found.get("readinessProbe", {})
+    ports = {it.get("name"): it.get("containerPort") for it in found.get("ports", [])}
     if "httpGet" in probe:
-        return f"HTTP GET port {probe['httpGet'].get('port')}, path {probe['httpGet'].get('path', '/')}"
+        asked = probe["httpGet"]
+        return f"HTTP GET port {ports.get(asked.get('port'), asked.get('port'))}, path {asked.get('path', '/')}"
     if "tcpSocket" in probe:
-        return f"TCP port {probe['tcpSocket'].get('port')}"
+        port = probe["tcpSocket"].get("port")
+        return f"TCP port {ports.get(port, port)}"
     if "grpc" in probe:
         return f"gRPC port {probe['grpc'].get('port')}"
     return "a command in the container" if "exec" in probe else "a readiness gate"

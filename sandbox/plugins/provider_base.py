@@ -1,6 +1,5 @@
 """What every provider double shares: its place in the engine's service, its log, and how it reports a failure."""
 
-import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -10,14 +9,12 @@ from typing import Any, TypeVar
 import grpc  # type: ignore[import-untyped]
 from google.protobuf import empty_pb2  # type: ignore[import-untyped]
 from pulumi.runtime.proto import (
-    engine_pb2,
-    engine_pb2_grpc,
     plugin_pb2,
     provider_pb2,
     provider_pb2_grpc,
 )
 
-from sandbox.plugins.lifecycle import Rpc, engine_address, serve_for_ever
+from sandbox.plugins.lifecycle import Rpc, serve_for_ever
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -39,43 +36,13 @@ def reported(method: Method) -> Method:
     return wrapper  # type: ignore[return-value]
 
 
-class Log:
-    """Messages to the person who runs the engine, beside the resource they are about."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._stub: Any = None
-
-    def warning(self, urn: str, message: str) -> None:
-        """Stays in the diagnostics at the end of the run."""
-        self._send(engine_pb2.WARNING, urn, message, ephemeral=False)
-
-    def info(self, urn: str, message: str) -> None:
-        """Stays in the diagnostics at the end of the run."""
-        self._send(engine_pb2.INFO, urn, message, ephemeral=False)
-
-    def status(self, urn: str, message: str) -> None:
-        """Shows in the resource's line while it is worked on."""
-        self._send(engine_pb2.INFO, urn, message, ephemeral=True)
-
-    def _send(self, severity: "engine_pb2._LogSeverity.ValueType", urn: str, message: str, *, ephemeral: bool) -> None:
-        with self._lock:
-            if self._stub is None and engine_address():
-                self._stub = engine_pb2_grpc.EngineStub(grpc.insecure_channel(engine_address()))
-        if self._stub is not None:
-            request = engine_pb2.LogRequest(severity=severity, message=message, urn=urn, ephemeral=ephemeral)
-            with contextlib.suppress(grpc.RpcError):  # an engine that is leaving needs no log
-                self._stub.Log(request, timeout=5)
-
-
 class ProviderDouble(provider_pb2_grpc.ResourceProviderServicer):
-    """The calls that mean the same for every provider double."""
+    """The calls of a provider that are the same whatever it provides."""
 
     package = ""
     """The Python package of the SDK whose plugin this stands in for; its version is ours."""
 
     def __init__(self) -> None:
-        self.log = Log()
         self.cancelled = threading.Event()
 
     def GetPluginInfo(self, request: empty_pb2.Empty, context: Rpc) -> plugin_pb2.PluginInfo:

@@ -25,7 +25,10 @@ def calls_of_pulumis_log(file: Path) -> list[int]:
     imported = [
         node.lineno
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module == "pulumi" and any(it.name == "log" for it in node.names)
+        if (isinstance(node, ast.ImportFrom) and node.module == "pulumi" and any(it.name == "log" for it in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module == "pulumi.log")
+        or (isinstance(node, ast.Import) and any(it.name == "pulumi" and it.asname for it in node.names))
+        or (isinstance(node, ast.Import) and any(it.name == "pulumi.log" for it in node.names))
     ]
     return named + imported
 

@@ -77,7 +77,7 @@ def test_what_a_killed_run_made_and_no_later_one_wants_is_removed_though_no_stat
     killed.kill()
     project.cancel()
     (left,) = secrets(admin, namespace) - before
-    said = f"Secret {left}: left behind by a run that was killed: deleted when this one is done"
+    said = f"Secret {left}: left behind by a run that was killed: deleted when myapp is done"
     assert said in project.up(THE_KEY="one").expect().messages
     assert secrets(admin, namespace) == before
     assert admin.get(ConfigMap, "a-copy", namespace=namespace)

@@ -46,3 +46,22 @@ def test_the_same_image_under_another_strategy_moves_without_a_gap(project, name
         time.sleep(4)
     assert run.result.failed == 0, run.result.samples
     assert set(project.up().expect().changes) == {"same"}
+
+
+def test_a_change_that_was_killed_leaves_its_track_to_users_where_the_next_release_fails(
+    project, namespace, images, admin, load
+):
+    project.environ["PULUMI_SKIP_CHECKPOINTS"] = "true"  # so that no state tells of blue
+    project.configure(stack(namespace, myapp=under("rolling"))).up(SLIPWAY_IMAGE=images.v1).expect()
+    running = project.configure(stack(namespace, myapp=under("blueGreen"))).up_async(SLIPWAY_IMAGE=images.v2)
+    while outcomes(admin, namespace) != ["Healthy", "Healthy"] and not running.ended:
+        time.sleep(0.01)
+    running.kill()
+    project.cancel()
+    project.configure(stack(namespace, myapp=under("rolling")))
+    with load("myapp") as run:
+        project.up("--continue-on-error", SLIPWAY_IMAGE=images.bad).expect(1)  # as the jobs run it
+        time.sleep(4)
+    assert pool(admin, namespace) == "blue"
+    assert sizes(admin, namespace)["blue"] == 3
+    assert run.result.failures.keys() <= {"status"}, run.result.samples  # the bad one's answers until it is taken back
