@@ -1,16 +1,14 @@
 """Resolves an image to its digest, so that what was tested is what runs; by the registry API (OCI distribution)."""
 
-import base64
-import json
 import os
 import re
 from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
 
 import httpx2
 
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.release.registry_login import DOCKER_HUB, login
 
 ACCEPT = ", ".join(
     [
@@ -21,8 +19,6 @@ ACCEPT = ", ".join(
     ]
 )
 TIMEOUT_SECONDS = 10.0
-DOCKER_HUB = ("docker.io", "index.docker.io", "registry-1.docker.io")
-"""Its names; the last one answers."""
 
 
 class ImageUnresolved(UserError):
@@ -34,20 +30,19 @@ def resolve(
 ) -> str:
     """`repository@sha256:…` for an image by tag or digest; raises ImageUnresolved.
 
-    Credentials are those of the job: GitLab's CI_REGISTRY_USER/CI_REGISTRY_PASSWORD for CI_REGISTRY, else the `auths`
-    of the Docker config. A private CA comes by SSL_CERT_FILE. An image without tag or digest means `latest`, as
-    everywhere.
+    The login is that of the job (registry_login.py). A private CA comes by SSL_CERT_FILE. An image without tag or
+    digest means `latest`, as everywhere.
     """
     repository, tag, digest = split(image)
     host, path = _registry(repository)
     url = f"https://{host}/v2/{path}/manifests/{digest or tag}"
-    credentials = _credentials(host, environment)
-    login = httpx2.BasicAuth(*credentials) if credentials else httpx2.Auth()
+    known = login(host, environment)
+    auth = httpx2.BasicAuth(*known) if known else httpx2.Auth()
     client = _client(transport)
     try:
-        answer = client.head(url, headers={"Accept": ACCEPT}, auth=login)
+        answer = client.head(url, headers={"Accept": ACCEPT}, auth=auth)
         if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
-            token = _bearer(client, answer.headers["www-authenticate"], login)
+            token = _bearer(client, answer.headers["www-authenticate"], auth)
             if token:  # the login was for the token service
                 answer = client.head(
                     url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"}, auth=httpx2.Auth()
@@ -60,7 +55,7 @@ def resolve(
     if answer.status_code == 404:
         raise ImageUnresolved(f"image {image}: not in the registry: push it first, or check repository and tag")
     if answer.status_code in (401, 403):
-        who = f"as {credentials[0]}" if credentials else "without a login"
+        who = f"as {known[0]}" if known else "without a login"
         raise ImageUnresolved(
             f"image {image}: registry {host} refuses to show it {who} ({answer.status_code}): log in (`docker login`, "
             "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD) with an account that may read it"
@@ -97,27 +92,13 @@ def _registry(repository: str) -> tuple[str, str]:
     return DOCKER_HUB[-1], repository if slash else f"library/{repository}"
 
 
-def _credentials(host: str, environment: Mapping[str, str]) -> tuple[str, str] | None:
-    if host == environment.get("CI_REGISTRY") and environment.get("CI_REGISTRY_PASSWORD"):
-        return environment.get("CI_REGISTRY_USER", ""), environment["CI_REGISTRY_PASSWORD"]
-    config = Path(environment.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
-    try:
-        auths = json.loads(config.read_text()).get("auths", {})
-        names = [host, f"https://{host}", *(["https://index.docker.io/v1/"] if host in DOCKER_HUB else [])]
-        entry: Mapping[str, str] = next((auths[name] for name in names if name in auths), {})
-        user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):  # not there, or not what Docker writes
-        return None
-    return user, password
-
-
-def _bearer(client: httpx2.Client, challenge: str, login: httpx2.Auth) -> str:
+def _bearer(client: httpx2.Client, challenge: str, auth: httpx2.Auth) -> str:
     """The token of the registry's token service (OCI distribution, token authentication)."""
     fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
     realm = fields.pop("realm", "")
     if not realm.startswith("https://"):  # a login is never sent in the clear
         return ""
-    answer = client.get(realm, params=fields, auth=login)
+    answer = client.get(realm, params=fields, auth=auth)
     if answer.status_code != 200:
         return ""
     try:

@@ -132,6 +132,50 @@ def test_a_docker_config_that_says_nothing_of_use_means_no_login(content, nowher
     assert registry.logins == [None]
 
 
+def test_gitlabs_variable_with_a_docker_config_counts_before_the_file(nowhere):
+    docker_config(nowhere, {"auths": {HOST: login("ada", "a"), "other.example.com": login("eve", "e")}})
+    job = {**nowhere, "DOCKER_AUTH_CONFIG": json.dumps({"auths": {HOST: login("bob", "b")}})}
+    registry = Registry()
+    for image in (f"{APP}:v1", "other.example.com/app"):
+        registry.resolve(image, job)
+    registry.resolve(f"{APP}:v1", {**job, "DOCKER_AUTH_CONFIG": "no JSON"})
+    assert registry.logins == [basic("bob", "b"), basic("eve", "e"), basic("ada", "a")]
+
+
+@pytest.mark.parametrize(
+    ("config", "user"),
+    [
+        ({"credHelpers": {HOST: "test"}, "auths": {HOST: login("ada", "a")}}, basic("helped", "by it")),
+        ({"credsStore": "test"}, basic("helped", "by it")),
+        ({"credsStore": "test", "auths": {HOST: {}}}, basic("helped", "by it")),  # what `docker login` writes then
+        ({"credsStore": "test", "auths": {HOST: login("ada", "a")}}, basic("ada", "a")),
+        ({"credsStore": "not-installed"}, None),
+        ({"credsStore": "../test"}, None),
+        ({"credsStore": "test", "credHelpers": {"other.example.com": "not-installed"}}, basic("helped", "by it")),
+    ],
+)
+def test_a_credential_helper_is_asked(config, user, nowhere, tmp_path):
+    helper = tmp_path / "docker-credential-test"
+    answer = json.dumps({"ServerURL": HOST, "Username": "helped", "Secret": "by it"})
+    helper.write_text(f"#!/bin/sh\ntest $1 = get && test $(cat) = {HOST} && echo '{answer}'\n")
+    helper.chmod(0o755)
+    docker_config(nowhere, config)
+    registry = Registry()
+    registry.resolve(f"{APP}:v1", {**nowhere, "PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert registry.logins == [user]
+
+
+@pytest.mark.parametrize("answer", ["", "credentials not found", '{"Username": "<token>", "Secret": "x"}', "[]"])
+def test_a_helper_that_has_no_login_means_none(answer, nowhere, tmp_path):
+    helper = tmp_path / "docker-credential-test"
+    helper.write_text(f"#!/bin/sh\necho '{answer}'\n")
+    helper.chmod(0o755)
+    docker_config(nowhere, {"credsStore": "test"})
+    registry = Registry()
+    registry.resolve(f"{APP}:v1", {**nowhere, "PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert registry.logins == [None]
+
+
 # The token service
 
 
