@@ -1,6 +1,6 @@
 """An environment: its workloads, each with its release."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -14,7 +14,6 @@ from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.provider import kubernetes_provider
 from pulumi_slipway.components.prune import contents, leftovers
 from pulumi_slipway.components.source import definition
-from pulumi_slipway.components.state import LastState
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
@@ -27,6 +26,7 @@ from pulumi_slipway.release.prepare import Prepared, prepare
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.settings import Workload as WorkloadSettings
+from pulumi_slipway.source.definition import SourceError
 
 
 @dataclass
@@ -50,10 +50,7 @@ class Environment(pulumi.ComponentResource):
         client = cluster.connect()
         cluster.check(client, namespace, ())  # the provider would wait a minute for a silent one
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
-        subjects = {
-            key: Subject.of(key, args.settings, workload, definition(key, workload, namespace, provider))
-            for key, workload in args.workloads.items()
-        }
+        subjects = _subjects(args, provider)
         apart(subjects.values())
         kinds = Kinds(client)
         with cluster.telling(client):
@@ -68,8 +65,8 @@ class Environment(pulumi.ComponentResource):
         before_write = BeforeWrite()
         with cluster.telling(client):
             found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
-            for gone in sorted(deployed(found or {}, args.settings.name) - set(subjects)):
-                log.warn(_gone(gone, namespace, before_write.state))
+            for line in _gone(deployed(found or {}, args.settings.name) - set(subjects), args.settings, before_write):
+                log.warn(line)
             held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
             offered = ledgers_before(client, args.settings)
             prepared = _prepared(kinds, subjects, args.run, found, offered, log=log, preview=preview)
@@ -90,15 +87,41 @@ class Environment(pulumi.ComponentResource):
         self.register_outputs({"workloads": self.summary})
 
 
-def _gone(workload: str, namespace: str, state: LastState) -> str:
-    """What becomes of a workload that the stack file does not have."""
-    tracks = ({"namespace": namespace, "name": f"{workload}{track.suffix}"} for track in TrackName)
-    if any(state.holds("Deployment", track) for track in tracks):
-        return f"{workload} is not in the stack file: what this stack has made of it is deleted"
-    return (
-        f"{workload} is neither in the stack file nor in the stack's state: it is left as it is; to delete it: kubectl "
-        f"-n {namespace} delete all,configmaps,secrets -l app.kubernetes.io/instance={workload}"
-    )
+def _subjects(args: EnvironmentArgs, provider: pulumi.ProviderResource) -> dict[str, Subject]:
+    """The workloads with what their sources define; raises UserError with what is wrong in any of them."""
+    subjects: dict[str, Subject] = {}
+    mistakes: list[str] = []
+    for key, workload in args.workloads.items():
+        try:
+            source = definition(key, workload, args.settings.namespace, provider)
+        except SourceError as error:
+            mistakes.append(str(error))
+        else:
+            subjects[key] = Subject.of(key, args.settings, workload, source)
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+    return subjects
+
+
+def _gone(workloads: Collection[str], settings: EnvironmentSettings, before_write: BeforeWrite) -> Iterator[str]:
+    """What becomes of workloads that the stack file does not have; raises UserError where nobody has said so."""
+    unsaid = []
+    for name in sorted(workloads):
+        tracks = ({"namespace": settings.namespace, "name": f"{name}{track.suffix}"} for track in TrackName)
+        if not any(before_write.state.holds("Deployment", track) for track in tracks):
+            yield (
+                f"{name} is neither in the stack file nor in the stack's state: it is left as it is; to delete it: "
+                f"kubectl -n {settings.namespace} delete all,configmaps,secrets -l app.kubernetes.io/instance={name}"
+            )
+        elif name in settings.remove:
+            yield f"{name} is in slipway:environment.remove: what this stack has made of it is deleted"
+        else:
+            unsaid.append(
+                f"workload {name} runs in {settings.namespace} and is not in the stack file: put it back, or have it "
+                f"deleted by `slipway:environment: {{remove: [{name}]}}`"
+            )
+    if unsaid:
+        raise UserError("\n".join(unsaid))
 
 
 def _not_ready(

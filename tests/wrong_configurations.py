@@ -51,6 +51,12 @@ WRONG = [
         "slipway:workload",
         "is not a setting; did you mean workloads?",
     ),
+    _stack(
+        "removed-and-still-there",
+        "slipway:environment: {name: staging, remove: [myapp]}\nslipway:workloads: {myapp: {}}",
+        "slipway:environment.remove[0]",
+        'got "myapp"; is in slipway:workloads too; take it out of one of them',
+    ),
     _stack("block-is-text", "slipway:environment: staging", "slipway:environment", 'got "staging"; must be a mapping'),
     _stack("block-is-a-list", "slipway:environment: [staging]", "slipway:environment", "got a list; must be a mapping"),
     _stack(

@@ -59,3 +59,6 @@ class Environment(Model):
     """What objects must not have."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""
+    remove: tuple[DnsLabel, ...] = ()
+    """Workloads that were taken out of `slipway:workloads` to be deleted, with their ledgers. One that is missing there
+    and not named here stops the run: it may be misspelt. Default: none."""

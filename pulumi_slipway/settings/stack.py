@@ -46,6 +46,7 @@ class Stack(Model):
         self._prometheus_known(mistakes)
         self._dependencies(mistakes)
         self._promotes_from_another(mistakes)
+        self._removed_are_gone(mistakes)
         mistakes.check()
         return self
 
@@ -85,6 +86,13 @@ class Stack(Model):
         rule = here.promote_from if here else None
         if here and rule and not rule.kubeconfig and rule.namespace == here.namespace:
             mistakes.add(("environment", "promoteFrom"), "is this environment itself: nothing would ever come here")
+
+    def _removed_are_gone(self, mistakes: Mistakes) -> None:
+        for index, name in enumerate(self.environment.remove if self.environment else ()):
+            if name in (self.workloads or {}):
+                mistakes.add(
+                    ("environment", "remove", index), "is in slipway:workloads too; take it out of one of them", name
+                )
 
     def _prometheus_known(self, mistakes: Mistakes) -> None:
         if self.environment is None or self.environment.prometheus:

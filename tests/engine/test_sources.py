@@ -132,10 +132,13 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
     for missing in ("WEB", "END"):
         assert f"set SLIPWAY_IMAGE_{missing} in the job" in refused.output
     del workloads["end"], workloads["other"]
-    shown = project.configure(stack(namespace, **workloads)).preview(
-        SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1
-    )
-    assert "other is not in the stack file: what this stack has made of it is deleted" in shown.expect().output
+    fewer = stack(namespace, **workloads)
+    refused = project.configure(fewer).preview(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1).expect(1)
+    assert "workload other runs in" in refused.messages[-1]
+    assert "put it back, or have it deleted by `slipway:environment: {remove: [other]}`" in refused.messages[-1]
+    fewer["slipway:environment"]["remove"] = ["other"]
+    shown = project.configure(fewer).preview(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1)
+    assert "other is in slipway:environment.remove: what this stack has made of it is deleted" in shown.expect().output
     project.up(SLIPWAY_IMAGE_API=images.v1, SLIPWAY_IMAGE_WEB=images.v1).expect()
     assert outcomes(admin, namespace, "web") == ["Healthy"]
     order = [

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 CHECKED_IN = ROOT / "pulumi_slipway" / "settings" / "slipway.schema.json"
 STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
 BEYOND_A_SCHEMA = {
+    "removed-and-still-there",
     "source-of-nothing",
     "two-sources",
     "chart-without-version",
