@@ -1,11 +1,13 @@
 """An environment: its workloads, each with its release."""
 
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 import pulumi
+from lightkube import Client
 
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
@@ -19,14 +21,18 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
+from pulumi_slipway.release import ledger
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, deployed, snapshot
+from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
 from pulumi_slipway.release.prepare import Prepared, prepare
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.settings import Workload as WorkloadSettings
 from pulumi_slipway.source.definition import SourceError
+
+LEAVING_SECONDS = 120
+"""Longer than most pods take to stop."""
 
 
 @dataclass
@@ -64,8 +70,11 @@ class Environment(pulumi.ComponentResource):
             log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new")
         before_write = BeforeWrite()
         with cluster.telling(client):
-            found = cluster.again(lambda: snapshot(client, namespace)) if exists else None
-            for line in _gone(deployed(found or {}, args.settings.name) - set(subjects), args.settings, before_write):
+            found = _settled(client, args.settings, log) if exists else None
+            others = _of_other_stacks(deployed(found or {}, args.settings.name), found or {})
+            _refuse_to_adopt(subjects, others, args)
+            gone = deployed(found or {}, args.settings.name) - set(subjects) - set(others)
+            for line in _gone(gone, args.settings, before_write):
                 log.warn(line)
             held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
             offered = ledgers_before(client, args.settings)
@@ -101,6 +110,50 @@ def _subjects(args: EnvironmentArgs, provider: pulumi.ProviderResource) -> dict[
     if mistakes:
         raise UserError("\n".join(mistakes))
     return subjects
+
+
+def _settled(client: Client, settings: EnvironmentSettings, log: Log) -> Snapshot:
+    """What is in the namespace, once nothing of ours there is on its way out: what is made beside it would go, too."""
+    until, told = time.monotonic() + LEAVING_SECONDS, False
+    while True:
+        found = cluster.again(lambda: snapshot(client, settings.namespace))
+        left = leaving(found, settings.name)
+        if not left:
+            return found
+        if pulumi.runtime.is_dry_run():
+            return {
+                kind: {n: it for n, it in all_.items() if f"{kind} {n}" not in left} for kind, all_ in found.items()
+            }
+        if time.monotonic() > until:
+            raise UserError(
+                f"{', '.join(left)}: being deleted, still after {LEAVING_SECONDS} s: run again when it is gone"
+            )
+        if not told:
+            log.info(f"{', '.join(left)}: being deleted, and waited for")
+        told = True
+        time.sleep(0.5)
+
+
+def _of_other_stacks(workloads: Collection[str], found: Snapshot) -> dict[str, str]:
+    """The workloads that another stack of this environment has deployed, and which."""
+    own = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+    ledgers = {name: found["ConfigMap"].get(ledger.name(name), {}) for name in workloads}
+    stacks = {
+        name: it.get("metadata", {}).get("annotations", {}).get(ledger.STACK, own) for name, it in ledgers.items()
+    }
+    return {name: stack for name, stack in stacks.items() if stack != own}
+
+
+def _refuse_to_adopt(workloads: Collection[str], others: Mapping[str, str], args: EnvironmentArgs) -> None:
+    """Two stacks must not have one workload: a destroy of either deletes it. Raises UserError."""
+    mistakes = [
+        f"workload {name} in {args.settings.namespace} belongs to stack {others[name]}: give it another name here, or "
+        f"take it over with SLIPWAY_TAKE_OVER={others[name]} and `pulumi state delete` it there"
+        for name in sorted(workloads)
+        if name in others and others[name] != args.run.take_over
+    ]
+    if mistakes:
+        raise UserError("\n".join(mistakes))
 
 
 def _gone(workloads: Collection[str], settings: EnvironmentSettings, before_write: BeforeWrite) -> Iterator[str]:

@@ -30,7 +30,7 @@ from pulumi_slipway.core.steps import Gate
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.conduct import SCALER, Conductor
 from pulumi_slipway.release.interrupt import Interrupt, Interrupted
-from pulumi_slipway.release.ledger import PROMOTES
+from pulumi_slipway.release.ledger import PROMOTES, STACK
 from pulumi_slipway.release.manifests import PREVIEW
 from pulumi_slipway.release.prepare import PROVENANCE, RUNS, Prepared, declared
 
@@ -150,7 +150,8 @@ class Release(pulumi.ComponentResource):
         paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
         rule = self._prepared.subject.environment.promote_from
         promotes = {PROMOTES: f"{rule.environment}/{rule.namespace}/{rule.verified_for}"} if rule else {}
-        return {"slipway.dev/release": live, **paused, **promotes}
+        stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
+        return {"slipway.dev/release": live, STACK: stack, **paused, **promotes}
 
     def _preview_service(self, pool: Pool) -> KubernetesObject:
         return self._written(
@@ -218,7 +219,9 @@ class Release(pulumi.ComponentResource):
         except Exception as end:
             at_end(self._name, self._conductor.standing(end))
             what = "was interrupted" if isinstance(end, Interrupted) else "failed"
-            raise UserError(f"release {self._prepared.plan.release.id} {what}: see the last lines") from None
+            raise UserError(
+                f"release {self._prepared.plan.release.id} {what}: the line of `{self._name}:` says more"
+            ) from None
 
     def _standing(self) -> str:
         """How things are where no gate has told: the provider was refused, or the run ended between two gates."""

@@ -107,8 +107,8 @@ class Conductor:
         if not ours or last is None or last.outcome is not Phase.PROGRESSING:
             return f"{users}; release {release} is still to begin{why}: run again"
         return (
-            f"{users}; release {release} is under way{why}: run again to go on, or with SLIPWAY_ACTION=abort to take "
-            "it back"
+            f"{users}; release {release} is under way{why}, and the cluster goes on with what has begun: run again to "
+            "finish it, or with SLIPWAY_ACTION=abort to take it back"
         )
 
     def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:

@@ -18,6 +18,8 @@ from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Releas
 
 FIELD_MANAGER = "slipway-ledger"
 SUFFIX = "-releases"
+STACK = "slipway.dev/stack"
+"""Annotation of a ledger: the stack, as `<project>/<name>`, that the workload belongs to."""
 PROMOTES = "slipway.dev/promotes-from"
 """Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
 TOLD = 10

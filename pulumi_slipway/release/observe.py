@@ -69,6 +69,17 @@ def snapshot(client: Client, namespace: str) -> Snapshot:
         return dict(zip(SUFFIXES, pool.map(read_all, SUFFIXES), strict=True))
 
 
+def leaving(found: Snapshot, environment: str) -> list[str]:
+    """Kind and name of an environment's objects that are being deleted: a destroy does not wait for their pods."""
+    ours = ownership(environment).items()
+    return [
+        f"{kind} {name}"
+        for kind, objects in found.items()
+        for name, it in objects.items()
+        if it["metadata"].get("deletionTimestamp") and ours <= (it["metadata"].get("labels") or {}).items()
+    ]
+
+
 def deployed(found: Snapshot, environment: str) -> set[str]:
     """The workloads of an environment that have a Deployment, whoever may have taken them out of the settings."""
     every = (it["metadata"].get("labels", {}) for it in found.get("Deployment", {}).values())

@@ -9,7 +9,8 @@ from pydantic import TypeAdapter, ValidationError
 from pulumi_slipway.core.action import IMAGE, Action, variable
 from pulumi_slipway.settings.types import ImageReference
 
-ACTION, WORKLOADS = "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS"
+ACTION, WORKLOADS, TAKE_OVER = "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS", "SLIPWAY_TAKE_OVER"
+NAMES = (IMAGE, ACTION, WORKLOADS, TAKE_OVER)
 
 PROVENANCE = {
     "commit": "CI_COMMIT_SHA",
@@ -37,6 +38,8 @@ class Run:
     """Who and what started this run, as far as GitLab's job tells; see PROVENANCE."""
     only: frozenset[str] = frozenset()
     """SLIPWAY_WORKLOADS: the workloads that the action is for, the others are held as they are. Empty: all."""
+    take_over: str = ""
+    """SLIPWAY_TAKE_OVER: the stack, as `<project>/<name>`, whose workloads become this one's."""
 
 
 def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, list[str]]:
@@ -69,19 +72,19 @@ def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, lis
             mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
     provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
     valid = Action(action) if action in list(Action) else Action.DEPLOY
-    return Run(valid, images, provenance, only), mistakes
+    return Run(valid, images, provenance, only, given.get(TAKE_OVER, "")), mistakes
 
 
 def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:
     """Variables that come to nothing: an image for no workload of this stack, or nearly the name of one that counts."""
     mistakes = []
-    for key in sorted(set(given) - {IMAGE, ACTION, WORKLOADS, *known}):
+    for key in sorted(set(given) - {*NAMES, *known}):
         if key.startswith(f"{IMAGE}_"):
             ends = {variable.removeprefix(IMAGE): variable for variable in known}
             near = difflib.get_close_matches(key.removeprefix(IMAGE), ends, n=1)
             hint = f"did you mean {ends[near[0]]}?" if near else f"this stack has {', '.join(sorted(known))}"
             if known:  # a pipeline may set it for all its jobs, that of the access stack included
                 mistakes.append(f"{key}: names no workload of this stack; {hint}")
-        elif near := difflib.get_close_matches(key, [IMAGE, ACTION, WORKLOADS], n=1, cutoff=0.85):
+        elif near := difflib.get_close_matches(key, NAMES, n=1, cutoff=0.85):
             mistakes.append(f"{key}: is not a variable of Slipway; did you mean {near[0]}?")
     return mistakes

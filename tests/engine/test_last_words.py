@@ -46,7 +46,7 @@ def test_a_failed_release_says_once_and_last_where_users_are_and_why_it_failed(p
     assert said.count("its readiness probe fails") == 1
     hooks = [line for line in failed.messages if "before-write" in line]
     assert [re.sub(r"release \w+", "release", line) for line in hooks] == [
-        'before hook "before-write" failed: release failed: see the last lines'
+        'before hook "before-write" failed: release failed: the line of `myapp:` says more'
     ]
 
 
@@ -64,7 +64,8 @@ def test_an_interrupted_release_says_that_it_is_under_way_and_goes_on_with_the_n
     running.process.send_signal(signal.SIGINT)
     interrupted = running.wait(20).expect(1)
     assert re.match(
-        r"myapp: users are on .*; release \w+ is under way: run again to go on, or with SLIPWAY_ACTION=abort",
+        r"myapp: users are on .*; release \w+ is under way, and the cluster goes on with what has begun: run again to "
+        r"finish it, or with SLIPWAY_ACTION=abort",
         last_words(interrupted),
     )
     if strategy == "canary":

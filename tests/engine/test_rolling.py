@@ -12,7 +12,7 @@ from lightkube.types import PatchType
 from pulumi_slipway.core.model import Phase
 from pulumi_slipway.release.prepare import OBSERVED
 from tests.engine.cluster_view import deployment, image, pods, records, release
-from tests.engine.harness import app, stack
+from tests.engine.harness import Project, app, stack
 from tests.engine.strategies import SOAK, soak
 
 
@@ -193,3 +193,21 @@ def test_more_workloads_than_the_engine_does_at_once_wait_for_each_other_and_not
     project.configure(stack(namespace, **many))
     project.up("--parallel", "2", **{f"SLIPWAY_IMAGE_{name.upper()}": images.v1 for name in many}).expect()
     assert {name: records(admin, namespace, name)[-1].outcome for name in many} == dict.fromkeys(many, Phase.HEALTHY)
+
+
+def test_another_stack_does_not_take_a_workload_over_unless_it_is_told_to(live, namespace, images, admin, tmp_path):
+    other = Project(tmp_path / "other", "elsewhere").configure(stack(namespace, myapp=app(replicas=3)))
+    refused = other.preview(SLIPWAY_IMAGE=images.v2).expect(1)
+    owner = "slipway/staging"
+    assert f"workload myapp in {namespace} belongs to stack {owner}" in refused.messages[-1]
+    assert f"SLIPWAY_TAKE_OVER={owner}" in refused.messages[-1]
+    other.up(SLIPWAY_IMAGE=images.v2).expect(1)
+    other.up(SLIPWAY_IMAGE=images.v2, SLIPWAY_TAKE_OVER=owner).expect()
+    assert "belongs to stack slipway/elsewhere" in live.up().expect(1).messages[-1]
+    other.up().expect()
+
+
+def test_a_run_right_after_a_destroy_waits_for_what_is_on_its_way_out(live, namespace, images, admin):
+    live.destroy().expect()
+    live.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert deployment(admin, namespace)["status"]["availableReplicas"] == 3
