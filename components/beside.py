@@ -58,7 +58,8 @@ def _object(  # noqa: PLR0917
     wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
     name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
     left = [] if one.readable else ["data", "metadata"]
-    works = Works(update=[] if one.live is not None else [_made_again(client, subject.namespace, wanted)])
+    missed = one.live is None and one.readable
+    works = Works(update=[_made_again(client, subject.namespace, wanted)] if missed else [])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
     return KubernetesObject(kind, name, wanted, before_write, works, opts)
 

@@ -82,7 +82,7 @@ def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, paren
     child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
     unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
     whole = {**wanted, **fields}
-    works = Works(update=remade(args.client, kind, whole, held.live))
+    works = Works(update=remade(args.client, kind, whole, held.live) if held.readable else [])
     left = [path for path, unreadable in unknown.items() if unreadable]
     opts = pulumi.ResourceOptions(parent=parent, ignore_changes=left, depends_on=[*args.after])
     return KubernetesObject(kind, child, whole, args.before_write, works, opts)

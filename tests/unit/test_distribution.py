@@ -22,8 +22,8 @@ def wheel(tmp_path_factory):
         shutil.copy(ROOT / name, folder)
     for name in ("components", "pulumi_slipway"):  # setuptools builds beside what it reads
         shutil.copytree(ROOT / name, folder / name, symlinks=True, ignore=shutil.ignore_patterns("__pycache__"))
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(folder), str(folder)]
-    subprocess.run(command, check=True, timeout=300)
+    build = "from setuptools.build_meta import build_wheel; build_wheel('.')"
+    subprocess.run([sys.executable, "-c", build], cwd=folder, check=True, capture_output=True, timeout=300)
     (built,) = folder.glob("*.whl")
     with zipfile.ZipFile(built) as archive:
         return set(archive.namelist())
