@@ -71,10 +71,10 @@ class Environment(pulumi.ComponentResource):
         before_write = BeforeWrite()
         with cluster.telling(client):
             found = _settled(client, args.settings, log) if exists else None
-            others = _of_other_stacks(deployed(found or {}, args.settings.name), found or {})
+            there = deployed(found or {}, args.settings.name)
+            others = _of_other_stacks(there, found or {})
             _refuse_to_adopt(subjects, others, args)
-            gone = deployed(found or {}, args.settings.name) - set(subjects) - set(others)
-            for line in _gone(gone, args.settings, before_write):
+            for line in _gone(there - set(subjects) - set(others), args.settings, before_write):
                 log.warn(line)
             held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
             offered = ledgers_before(client, args.settings)

@@ -64,9 +64,7 @@ class Release(pulumi.ComponentResource):
         self._log = Log(self)
         self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
         for kind, left in args.leftovers:
-            self._log.warn(
-                f"{kind} {left['metadata']['name']}: left behind by a run that was killed: deleted when {name} is done"
-            )
+            self._log.warn(f"{kind} {left['name']}: left behind by a run that was killed: deleted when {name} is done")
         self._conductor = self._conducted()
         if plan.gates and not pulumi.runtime.is_dry_run():
             moving(name, self._standing)

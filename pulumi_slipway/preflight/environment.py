@@ -16,12 +16,12 @@ from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.source.definition import Rendered, SourceError
 
 OPTIONAL = {
-    "poddisruptionbudgets.policy": manifests.disruption_budget,
-    "horizontalpodautoscalers.autoscaling": manifests.autoscaler,
-    "ingresses.networking.k8s.io": manifests.ingress,
-    "networkpolicies.networking.k8s.io": manifests.network_policy,
+    "poddisruptionbudgets.policy": "PodDisruptionBudget",
+    "horizontalpodautoscalers.autoscaling": "HorizontalPodAutoscaler",
+    "ingresses.networking.k8s.io": "Ingress",
+    "networkpolicies.networking.k8s.io": "NetworkPolicy",
 }
-"""What only some workloads have, and what makes it."""
+"""The kinds that only some workloads have, by what a role calls them."""
 
 
 def kinds_brought(kinds: Kinds, subjects: Iterable[Subject]) -> list[str]:
@@ -127,7 +127,7 @@ def needed_rights(subjects: Iterable[Subject], *, preview: bool, brought: Sequen
     subjects = tuple(subjects)
     used = ["deployments.apps", "services", "configmaps"]
     used += [kind for kind in brought if kind not in used and not (preview and kind == "secrets")]
-    used += [kind for kind, make in OPTIONAL.items() if kind not in used and any(map(make, subjects))]
+    used += [kind for kind, of in OPTIONAL.items() if kind not in used and any(map(manifests.OPTIONAL[of], subjects))]
     looked_for = cluster.rights(("list",), *(kind for kind in OPTIONAL if kind not in used))
     if preview:
         return cluster.rights(cluster.READ, *used) + looked_for

@@ -99,17 +99,19 @@ class Conductor:
             users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
         if isinstance(end, UserError) and not isinstance(end, Interrupted):
             return f"{users}; {str(end).partition(': ')[2] or end}"
-        last = self.book.last
-        ours = last is not None and last.release.id == release
-        if end is None and last is not None and ours and last.outcome is Phase.HEALTHY:
-            return f"{users}; release {release} is live"
         why = "" if end is None or isinstance(end, Interrupted) else f" ({' '.join(str(end).split())})"
-        if not ours or last is None or last.outcome is not Phase.PROGRESSING:
-            return f"{users}; release {release} is still to begin{why}: run again"
-        return (
-            f"{users}; release {release} is under way{why}, and the cluster goes on with what has begun: run again to "
-            "finish it, or with SLIPWAY_ACTION=abort to take it back"
-        )
+        last = self.book.last
+        match last.outcome if last and last.release.id == release else None:
+            case None:
+                stands = f"is still to begin{why}: run again"
+            case Phase.PROGRESSING:
+                stands = (
+                    f"is under way{why}, and the cluster goes on with what has begun: run again to finish it, or with "
+                    "SLIPWAY_ACTION=abort to take it back"
+                )
+            case outcome:
+                stands = f"is {outcome}{why}"
+        return f"{users}; release {release} {stands}"
 
     def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
         self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))

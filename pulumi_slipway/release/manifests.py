@@ -85,6 +85,11 @@ class Subject:
         return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/instance": self.name}
 
     @property
+    def owned(self) -> dict[str, str]:
+        """The labels that an object must have to be this workload's own."""
+        return {**ownership(self.environment.name), "app.kubernetes.io/instance": self.name}
+
+    @property
     def labels(self) -> dict[str, str]:
         """The labels of every object; with them an object is known as ours."""
         return {
@@ -352,3 +357,12 @@ def network_policy(subject: Subject) -> dict[str, Any] | None:
 
 def _namespace_peer(name: str) -> dict[str, Any]:
     return {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": name}}}
+
+
+OPTIONAL = {
+    "PodDisruptionBudget": disruption_budget,
+    "HorizontalPodAutoscaler": autoscaler,
+    "Ingress": ingress,
+    "NetworkPolicy": network_policy,
+}
+"""What only some workloads have, by kind, and what makes it."""

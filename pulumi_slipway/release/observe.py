@@ -162,7 +162,7 @@ def read(client: Client, resource: type[Any], name: str, namespace: str) -> Mani
 def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     """Raises UserError for an object that isn't this workload's own."""
     labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
-    ours = {**ownership(subject.environment.name), "app.kubernetes.io/instance": subject.name}
+    ours = subject.owned
     if ours.items() <= labels.items():
         return
     owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"

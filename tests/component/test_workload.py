@@ -11,6 +11,7 @@ from itertools import count
 import pulumi
 import pytest
 
+from pulumi_slipway.components import prune
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
 from pulumi_slipway.core.errors import UserError
@@ -364,6 +365,16 @@ def test_what_a_gate_stands_before_is_changed_in_any_case_or_the_gate_would_not_
     made = cluster.run(V2, **strategy)
     assert gated(made)
     assert {name for name, value in observed(made).items() if value != before.get(name, "not there")} >= gated(made)
+
+
+@STRATEGIES
+def test_what_a_run_declares_is_what_it_takes_for_wanted(cluster, strategy):
+    cluster.run(V1, **EVERYTHING, **strategy)
+    made = [
+        (r.type.rpartition(":")[2], r.inputs["metadata"]["name"])
+        for r in kubernetes(cluster.run(V2, **EVERYTHING, **strategy))
+    ]
+    assert prune._wanted(cluster.prepared) == {(kind, name) for kind, name in made if kind != "Deployment"}
 
 
 @STRATEGIES
