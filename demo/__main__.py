@@ -168,7 +168,7 @@ Look around:
     {f"curl http://{address}/":<59}the app
     cd /var/lib/slipway/{name}/demo/project && pulumi stack ls     the stacks
   {f"make status{which}":<24}what runs in the sandbox
-  {f"make down{which}":<24}end it; nothing is left behind
+  {f"make down{which}":<24}end it; its images and logs stay
 Inside the sandbox: GitLab stand-in {os.environ["GITLAB_BASE_URL"]}
                     Prometheus {os.environ["SLIPWAY_SANDBOX_PROMETHEUS"]}"""
     )
