@@ -26,8 +26,8 @@ from pulumi_slipway.core.steps import (
     Step,
 )
 
-SERVICE, LEDGER = "service", "ledger"
-"""What a gate can stand before, besides the tracks."""
+SERVICE, PREVIEW, LEDGER = "service", "preview", "ledger"
+"""What a run writes besides the tracks: the Service, blue-green's preview Service, the ledger's ConfigMap."""
 STABLE, CANARY = TrackName.STABLE, TrackName.CANARY
 COLOURS = (TrackName.BLUE, TrackName.GREEN)
 
@@ -54,6 +54,20 @@ class TrackPlan:
     release: str | None
     replicas: int | None
     """None: not declared, for an autoscaler or the steps of a canary to set."""
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One object that a run declares."""
+
+    what: str
+    """A TrackName, SERVICE, PREVIEW or LEDGER."""
+    after: tuple[str, ...]
+    """The operations, by their `what`, that must be done before it."""
+    gate: Gate | None
+    """What stands before it; None: nothing."""
+    track: TrackPlan | None = None
+    """Where it is a track."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,24 @@ class Plan:
     def tracks(self) -> tuple[TrackPlan, ...]:
         """Every Deployment that is declared."""
         return self.first + self.last
+
+    def operations(self) -> tuple[Operation, ...]:
+        """What this run declares, in an order in which it can be written: each after those it depends on.
+
+        A Service that nothing stands before waits for no track: it is mended at once.
+        """
+        shown: tuple[str, ...] = (PREVIEW,) if self.preview else ()
+        names: tuple[str, ...] = tuple(track.track for track in self.first)
+        made = [self._operation(PREVIEW)] if self.preview else []
+        for number, track in enumerate(self.first):
+            made.append(self._operation(track.track, shown + names[max(0, number - 1) : number], track))
+        made.append(self._operation(SERVICE, names if SERVICE in self.gates else ()))
+        made.append(self._operation(LEDGER, (*names, SERVICE)))
+        made += [self._operation(track.track, (LEDGER,), track) for track in self.last]
+        return tuple(made)
+
+    def _operation(self, what: str, after: tuple[str, ...] = (), track: TrackPlan | None = None) -> Operation:
+        return Operation(what, after, self.gates.get(what), track)
 
 
 def plan(workload: str, observed: Observed, desired: Release, action: Action, rules: Rules) -> Plan:

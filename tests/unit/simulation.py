@@ -19,14 +19,14 @@ from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
-from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
+from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Plan, Way, plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.checks.model import Status, Verdict
 from pulumi_slipway.release.conduct import SCALER, Conductor
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
-from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_selector
+from pulumi_slipway.release.manifests import MANAGER, Subject, pool_selector
 from pulumi_slipway.release.observe import SUFFIXES, World, observe
 from pulumi_slipway.release.prepare import OBSERVED, _settled, declared
 from pulumi_slipway.release.rollout import ReleaseFailed
@@ -356,7 +356,7 @@ class Simulated(Conductor):
         cluster: Cluster = self.client
         cluster.beat()
         cluster.turn()
-        service = cluster.objects.get(("Service", NAME + (PREVIEW if step.preview else "")))
+        service = cluster.objects.get(("Service", NAME + (manifests.PREVIEW if step.preview else "")))
         selector = service["spec"]["selector"] if service else None
         found = [t for t in TrackName if cluster.ready(NAME + t.suffix)]
         reached = [t for t in found if selector == pool_selector(self.subject, t.pool)]
@@ -408,7 +408,7 @@ class Simulation:
     def differing(self, run: Run) -> tuple[Plan, list[str]]:
         """The plan of a run, and what it would write."""
         world, made = self.planned(run)
-        wanted = {urn: inputs for urn, _, inputs, _ in self._operations(world, made, early=False)}
+        wanted = {urn: inputs for urn, inputs, _ in self._operations(world, made, early=False)}
         changed = [urn for urn, inputs in wanted.items() if self.recorded.get(urn) != inputs]
         return made, changed + [f"delete {urn}" for urn in self.recorded if urn not in wanted]
 
@@ -463,14 +463,14 @@ class Simulation:
             measure=self._measure(run, result, watch),
         )
         operations = self._operations(world, made, early=run.early)
-        for urn, where, inputs, (kind, suffix) in operations:
+        for urn, inputs, (kind, suffix) in operations:
             if self.recorded.get(urn) == inputs:
                 continue
             cluster.beat()
             if track := next((t for t in TrackName if urn == t), None):
                 self._handover(world, made, track)
-            if where in made.gates:
-                conductor.passes(made.gates[where], Interrupt())
+            if urn in made.gates:
+                conductor.passes(made.gates[urn], Interrupt())
             cluster.write(kind, NAME + suffix, inputs)
             result.changes.append(urn)
             cluster.beat()
@@ -503,29 +503,28 @@ class Simulation:
 
     def _operations(
         self, world: World, made: Plan, *, early: bool
-    ) -> list[tuple[str, str, dict[str, Any], tuple[str, str]]]:
-        """What components/release.py and components/workload.py declare, in order: name, gate, inputs, object."""
+    ) -> list[tuple[str, dict[str, Any], tuple[str, str]]]:
+        """What the plan's operations, and components/workload.py, write, in order: name, inputs, object."""
         subject, deployments = self.subject, self._deployments(made)
-        declares: list[tuple[str, str, dict[str, Any]]] = []
-
-        def tracks(planned: tuple[TrackPlan, ...]) -> None:
-            declares.extend((track.track, track.track, deployments[track.track]) for track in planned)
-
-        if made.preview:
-            declares.append((PREVIEW, PREVIEW, manifests.preview_service(subject, made.preview)))
-        tracks(made.first)
-        service = (SERVICE, SERVICE, manifests.service(subject, made.pool))
-        declares.insert(0 if early and SERVICE not in made.gates else len(declares), service)
         live = next((t.release for t in made.tracks if t.track is made.live), None) or made.release.id
         paused = {"slipway.dev/paused": made.release.id} if made.phase is Phase.PAUSED else {}
         told = {"slipway.dev/release": live, **paused}
-        declares.append((LEDGER, LEDGER, {"metadata": subject.metadata(ledger.SUFFIX, told)}))
+        found: dict[str, dict[str, Any]] = {
+            SERVICE: manifests.service(subject, made.pool),
+            LEDGER: {"metadata": subject.metadata(ledger.SUFFIX, told)},
+            **deployments,
+        }
+        if made.preview:
+            found[PREVIEW] = manifests.preview_service(subject, made.preview)
+        order = [operation.what for operation in made.operations()]
+        if early and SERVICE not in made.gates:
+            order.sort(key=lambda what: what != SERVICE)
         if scaler := manifests.autoscaler(subject, made.live):
-            declares.append(("scaler", "scaler", scaler))
-        tracks(made.last)
+            found["scaler"] = scaler
+            order.insert(order.index(LEDGER) + 1, "scaler")
         return [
-            (urn, where, self._declared(urn, manifest, world.live(*OBJECTS[urn]), where in made.gates), OBJECTS[urn])
-            for urn, where, manifest in declares
+            (urn, self._declared(urn, found[urn], world.live(*OBJECTS[urn]), urn in made.gates), OBJECTS[urn])
+            for urn in order
         ]
 
     def _declared(self, urn: str, manifest: dict[str, Any], live: Any, always: bool) -> dict[str, Any]:
@@ -571,7 +570,7 @@ Hpa.__name__ = "HorizontalPodAutoscaler"
 
 OBJECTS: Mapping[str, tuple[str, str]] = {
     **{str(track): ("Deployment", track.suffix) for track in TrackName},
-    PREVIEW: ("Service", PREVIEW),
+    PREVIEW: ("Service", manifests.PREVIEW),
     SERVICE: ("Service", ""),
     LEDGER: ("ConfigMap", ledger.SUFFIX),
     "scaler": ("HorizontalPodAutoscaler", ""),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pulumi_slipway.core.model import HOME, Observed, Phase, Pool, Release, TrackName
-from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, Way, plan
+from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Plan, Way, plan
 from pulumi_slipway.core.steps import (
     Apply,
     Begin,
@@ -252,6 +252,27 @@ def test_each_scene_comes_to_its_end_and_is_then_settled(name):
     assert not after.gates
     assert not differing
     assert after.phase == made.phase
+
+
+def test_operations_are_what_is_declared_each_after_what_it_depends_on():
+    _, made = Scene((WAITS, V1)).planned()
+    assert [(one.what, one.after) for one in made.operations()] == [
+        (PREVIEW, ()),
+        (BLUE, (PREVIEW,)),
+        (GREEN, (PREVIEW, BLUE)),
+        (SERVICE, ()),
+        (LEDGER, (BLUE, GREEN, SERVICE)),
+    ]
+    _, made = Scene((SWITCH, V1)).planned()
+    assert [(one.what, one.after) for one in made.operations()] == [
+        (PREVIEW, ()),
+        (GREEN, (PREVIEW,)),
+        (SERVICE, (GREEN,)),
+        (LEDGER, (GREEN, SERVICE)),
+        (BLUE, (LEDGER,)),
+    ]
+    assert {one.what: one.gate for one in made.operations() if one.gate} == made.gates
+    assert [one.track for one in made.operations() if one.track] == list(made.tracks)
 
 
 # What random histories found
