@@ -12,6 +12,8 @@ from pulumi_slipway.access.kubeconfig import Context, kubeconfig
 from pulumi_slipway.access.names import DEPLOY, PREVIEW
 from pulumi_slipway.access.observe import Facts, observe
 from pulumi_slipway.access.variables import Variable
+from pulumi_slipway.components import program
+from pulumi_slipway.components.args import Block
 from pulumi_slipway.components.identity import (
     ClusterBinding,
     ClusterBindingArgs,
@@ -20,6 +22,7 @@ from pulumi_slipway.components.identity import (
     LedgerReader,
     LedgerReaderArgs,
 )
+from pulumi_slipway.components.inputs import Resolver
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.namespace import EnvironmentNamespace, NamespaceArgs
 from pulumi_slipway.components.provider import kubernetes_provider
@@ -27,18 +30,29 @@ from pulumi_slipway.components.pull_secret import pull_secret
 from pulumi_slipway.components.token import BoundToken, BoundTokenArgs
 from pulumi_slipway.components.token_guard import TokenGuard, TokenGuardArgs
 from pulumi_slipway.settings import Access as Settings
-from pulumi_slipway.settings import AccessEnvironment
+from pulumi_slipway.settings import AccessEnvironment, parse
 
 
 @dataclass
 class AccessArgs:
-    """What the stack is built from."""
+    """Who may deploy where."""
 
-    settings: Settings
+    settings: Settings | Block
+    """By the settings of a stack file's `slipway:access`; values may be outputs."""
     facts: Facts | None = None
     """What the cluster and GitLab hold. Default: read now; raises UserError where something stands in the way."""
     now: datetime = field(default_factory=lambda: datetime.now(UTC))
     """The moment that renewals are judged by."""
+
+
+def _checked(name: str, given: Settings | Block) -> Settings:
+    if isinstance(given, Settings):
+        return given
+    known = Resolver(f"access {name}")
+    block = known.value(given, "settings", standing_in=False)
+    found = parse({"access": block}, {}, file=known.where, sealed=("access",) if known.secret else ()).access
+    assert found is not None  # noqa: S101  it was given
+    return found
 
 
 @dataclass
@@ -51,25 +65,39 @@ class _Built:
 
 
 class Access(pulumi.ComponentResource):
-    """Namespaces, accounts, rights and tokens in the cluster; variables, protections and environments in GitLab."""
+    """Namespaces, accounts, rights and tokens in the cluster; variables, protections and environments in GitLab.
+
+    It is for an administrator's program: KUBECONFIG of an administrator, and with `gitlab` GITLAB_BASE_URL and
+    GITLAB_TOKEN. Raises an error of one line where something stands in the way: nothing is written then.
+
+    >>> environments = {"staging": {"quota": {"cpu": "4", "memory": "8Gi", "pods": 20}}, "production": {}}
+    >>> access = Access("access", AccessArgs(settings={"environments": environments}))
+    >>> pulumi.export("access", access.summary)
+    """
 
     summary: dict[str, dict[str, str | list[str]]]
     """By environment, names only: namespace, accounts, variables."""
 
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Access", name, None, opts)
+        program.begin()
+        with program.one_line():
+            settings = _checked(name, args.settings)
+            facts = args.facts or observe(settings)
+        self._build(name, settings, facts, args.now)
+
+    def _build(self, name: str, settings: Settings, facts: Facts, now: datetime) -> None:
         log = Log(self)
-        facts = args.facts or observe(args.settings)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
-        self._name, self._args, self._facts = name, args, facts
+        self._name, self._settings, self._facts, self._now = name, settings, facts, now
         self._opts = pulumi.ResourceOptions(parent=self, providers=[provider])
 
         namespaces = {
-            environment: EnvironmentNamespace(f"{name}-{environment}", NamespaceArgs(environment, settings), self._opts)
-            for environment, settings in args.settings.environments.items()
+            environment: EnvironmentNamespace(f"{name}-{environment}", NamespaceArgs(environment, its), self._opts)
+            for environment, its in settings.environments.items()
         }
         bound: list[pulumi.Resource] = []
-        if args.settings.scope == "cluster":
+        if settings.scope == "cluster":
             log.warn(
                 f"scope: cluster: {DEPLOY}'s token reads and writes workloads and secrets in every namespace, "
                 "kube-system included, and can so become administrator; scope: namespace keeps it in its own"
@@ -84,27 +112,27 @@ class Access(pulumi.ComponentResource):
                 "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token"
             )
         built = {
-            environment: self._environment(environment, settings, namespaces[environment].name, bound)
-            for environment, settings in args.settings.environments.items()
+            environment: self._environment(environment, its, namespaces[environment].name, bound)
+            for environment, its in settings.environments.items()
         }
-        if args.settings.gitlab and facts.project:
+        if settings.gitlab and facts.project:
             from pulumi_slipway.components.gitlab import GitLabProject, GitLabProjectArgs  # noqa: PLC0415  0.35 s that others needn't wait
 
-            for scope, members in variables.by_scope(args.settings).items():
+            for scope, members in variables.by_scope(settings).items():
                 if len(members) > 1:
                     log.info(
                         f"GitLab scope {scope} serves {', '.join(name for name, _ in members)}: one context each in "
                         "KUBECONFIG_FILE; KUBE_TOKEN is left out, it could be one environment's only"
                     )
             values = [(variable, self._value(variable, built)) for variable in self._variables()]
-            GitLabProject(f"{name}-gitlab", GitLabProjectArgs(args.settings, facts.project, values), self._opts)
+            GitLabProject(f"{name}-gitlab", GitLabProjectArgs(settings, facts.project, values), self._opts)
         self.summary = {
             environment: {
-                "namespace": settings.namespace,
-                "accounts": [DEPLOY, *([PREVIEW] if settings.preview else [])],
+                "namespace": its.namespace,
+                "accounts": [DEPLOY, *([PREVIEW] if its.preview else [])],
                 "variables": sorted(v.key for v in self._variables() if environment in v.environments),
             }
-            for environment, settings in args.settings.environments.items()
+            for environment, its in settings.environments.items()
         }
         self.register_outputs({"summary": self.summary})
 
@@ -123,24 +151,24 @@ class Access(pulumi.ComponentResource):
             generation = decide(
                 account,
                 self._facts.tokens.get((environment, account), ()),
-                self._args.now,
-                self._args.settings.token.expiration,
-                self._args.settings.token.renew_before,
+                self._now,
+                self._settings.token.expiration,
+                self._settings.token.renew_before,
             )
             token_args = BoundTokenArgs(identity.account, environment, namespace, generation, [identity, *bound])
             return BoundToken(f"{name}-{account}-token", token_args, self._opts).token
 
         if self._facts.can_guard:
             TokenGuard(f"{name}-guard", TokenGuardArgs(DEPLOY, environment, settings.namespace), self._opts)
-        if self._args.settings.registry:
-            pull_secret(f"{name}-registry", self._args.settings.registry, environment, namespace, self._opts)
+        if self._settings.registry:
+            pull_secret(f"{name}-registry", self._settings.registry, environment, namespace, self._opts)
         if settings.promote_from:
-            source = self._args.settings.environments[settings.promote_from].namespace
+            source = self._settings.environments[settings.promote_from].namespace
             accounts = [DEPLOY, *([PREVIEW] if settings.preview else [])]
             LedgerReader(
                 f"{name}-promotion", LedgerReaderArgs(environment, settings.namespace, source, accounts), self._opts
             )
-        wide = self._args.settings.scope == "cluster"
+        wide = self._settings.scope == "cluster"
         return _Built(
             settings,
             token(DEPLOY, None if wide else rights.deploy(settings.namespace, settings.kinds)),
@@ -148,9 +176,9 @@ class Access(pulumi.ComponentResource):
         )
 
     def _variables(self) -> list[Variable]:
-        if not self._args.settings.gitlab:
+        if not self._settings.gitlab:
             return []
-        return list(variables.planned(self._args.settings, has_ca=self._facts.cluster.ca_pem is not None))
+        return list(variables.planned(self._settings, has_ca=self._facts.cluster.ca_pem is not None))
 
     def _value(self, variable: Variable, built: dict[str, _Built]) -> pulumi.Input[str]:
         """What a variable holds."""

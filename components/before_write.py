@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pulumi
 
 from pulumi_slipway.components.state import LastState
+from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.interrupt import Interrupt
 
 Work = Callable[[Interrupt], object]
@@ -17,6 +18,10 @@ _THREADS = ThreadPoolExecutor(1000, thread_name_prefix="slipway-before-write")
 """Their own. In asyncio's, each registered resource holds a thread until the engine has written it: with many
 workloads those take them all, and wait for works that wait for a thread. Few begin: the engine's `--parallel` bounds
 them."""
+
+
+_registered: "dict[pulumi.Resource | None, BeforeWrite]" = {}
+"""By the program's root; one program runs in a process, several in tests."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +46,26 @@ class BeforeWrite:
         self.works: dict[tuple[str, str], Works] = {}
         """By type and name of the resource."""
         self.state = LastState()
+        self.alone: list[str] = []
+        """The workloads that are components of their own, in the order of planning."""
         self._hook = pulumi.ResourceHook("before-write", self._run)
+
+    @classmethod
+    def of_the_program(cls) -> "BeforeWrite":
+        """The one that all environments of a program share: the engine knows a hook by its name."""
+        program = pulumi.runtime.get_root_resource()
+        if program not in _registered:
+            _registered.clear()
+            _registered[program] = cls()
+        return _registered[program]
 
     def binding(self, type_: str, name: str, works: Works) -> pulumi.ResourceHookBinding:
         """The hooks of the resource that has these works."""
+        if (type_, name) in self.works:
+            raise UserError(
+                f"two workloads of this program have a resource called {name}: give one another resource name, and "
+                "its own by `name`"
+            )
         self.works[type_, name] = works
         return pulumi.ResourceHookBinding(before_create=[self._hook], before_update=[self._hook])
 

@@ -1,16 +1,17 @@
 """The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pulumi
 from lightkube import Client
 
 from pulumi_slipway.cluster.kinds import Kinds
-from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
+from pulumi_slipway.components.before_write import Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.interrupt import Interrupt
-from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT, Subject
+from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT
 from pulumi_slipway.release.prepare import Beside, declared
 from pulumi_slipway.source.definition import ORDER
 
@@ -24,13 +25,11 @@ def ordered(objects: Sequence[Beside]) -> tuple[list[Beside], list[Beside]]:
     return first, [it for it in objects if it.wanted.kind not in ORDER]
 
 
-def beside(  # noqa: PLR0917
-    subject: Subject,
+def beside(
+    name: str,
     objects: Sequence[Beside],
-    client: Client,
-    before_write: BeforeWrite,
+    planned: Planned,
     parent: pulumi.Resource,
-    by: Mapping[str, str],
     after: Sequence[pulumi.Resource] = (),
 ) -> list[pulumi.Resource]:
     """The resources, each kind after those before it: a custom resource needs its definition, a pod its account."""
@@ -39,29 +38,22 @@ def beside(  # noqa: PLR0917
     for one in objects:
         if one.wanted.kind != kind:
             kind, before = one.wanted.kind, [*after, *made]
-        opts = pulumi.ResourceOptions(parent=parent, depends_on=before)
-        made.append(_object(subject, one, client, before_write, by, opts))
+        opts = pulumi.ResourceOptions(parent=parent, provider=planned.provider, depends_on=before)
+        made.append(_object(name, one, planned, opts))
     return made
 
 
-def _object(  # noqa: PLR0917
-    subject: Subject,
-    one: Beside,
-    client: Client,
-    before_write: BeforeWrite,
-    by: Mapping[str, str],
-    opts: pulumi.ResourceOptions,
-) -> KubernetesObject:
-    kind, manifest = one.wanted.kind, one.wanted.manifest
+def _object(name: str, one: Beside, planned: Planned, opts: pulumi.ResourceOptions) -> KubernetesObject:
+    kind, manifest, subject = one.wanted.kind, one.wanted.manifest, planned.prepared.subject
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    wanted = declared({**bare, "metadata": metadata}, one.live, by=by)
-    name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
+    wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
     missed = one.live is None and one.readable
-    works = Works(update=[_made_again(client, subject.namespace, wanted)] if missed else [])
+    works = Works(update=[_made_again(planned.client, subject.namespace, wanted)] if missed else [])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
-    return KubernetesObject(kind, name, wanted, before_write, works, opts)
+    called = f"{name}-{kind}-{one.wanted.name}".lower()
+    return KubernetesObject(kind, called, wanted, planned.before_write, works, opts)
 
 
 def _made_again(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:

@@ -1,260 +1,157 @@
-"""An environment: its workloads, each with its release."""
+"""An environment: one namespace, and the workloads in it, each with its release."""
 
-import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from graphlib import TopologicalSorter
+from typing import Any
 
 import pulumi
-from lightkube import Client
+from pydantic.alias_generators import to_camel
 
 from pulumi_slipway.cluster import client as cluster
-from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.components import program
+from pulumi_slipway.components.args import ApplicationArgs, Block, Texts
 from pulumi_slipway.components.before_write import BeforeWrite
+from pulumi_slipway.components.inputs import Resolver
 from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.planner import Planned, Planner
 from pulumi_slipway.components.provider import kubernetes_provider
-from pulumi_slipway.components.prune import contents, leftovers
-from pulumi_slipway.components.source import definition
-from pulumi_slipway.components.workload import Workload, WorkloadArgs
+from pulumi_slipway.components.workload import Workload
+from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.core.model import TrackName
-from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
-from pulumi_slipway.release import ledger
-from pulumi_slipway.release.image import ImageUnresolved
-from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
-from pulumi_slipway.release.prepare import Prepared, prepare
-from pulumi_slipway.settings import Action, Run
-from pulumi_slipway.settings import Environment as EnvironmentSettings
+from pulumi_slipway.settings import Settings, parse
 from pulumi_slipway.settings import Workload as WorkloadSettings
-from pulumi_slipway.source.definition import SourceError
-
-LEAVING_SECONDS = 120
-"""Longer than most pods take to stop."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class EnvironmentArgs:
-    """What an Environment is made of."""
+    """Where workloads run, by the settings of a stack file's `slipway:environment`, and all or none of them."""
 
-    settings: EnvironmentSettings
-    workloads: Mapping[str, WorkloadSettings]
-    run: Run
+    name: str | None = None
+    """A label on every object. Default: the name of the resource."""
+    namespace: str | None = None
+    """It must exist; the access stack makes it. Default: `name`."""
+    workloads: Mapping[str, ApplicationArgs] = field(default_factory=dict)
+    """All workloads of the environment, planned together before the first is touched. One that runs and is not among
+    them is refused, unless it is in `remove`. Or none: then each is a component of its own, with this one as its
+    `environment`."""
+    kubeconfig: pulumi.Input[str] | None = None
+    """Content of a kubeconfig, or the path of one. Default: KUBECONFIG."""
+    image_pull_secret: str | None = None
+    prometheus: str | None = None
+    """Address for checks, as the program reaches it."""
+    promote_from: Block | None = None
+    policy: Block | None = None
+    labels: Texts | None = None
+    remove: Sequence[str] | None = None
+    """Workloads that were taken out of `workloads` to be deleted."""
+    settings: Settings | None = None
+    """All of this as it was read from a stack file, in place of the others."""
+
+    def block(self, resource: str, known: Resolver) -> dict[str, Any]:
+        """The settings, as a stack file would give them."""
+        own = {it.name for it in fields(self)} - {"workloads", "kubeconfig", "settings", "name"}
+        given = {to_camel(it): getattr(self, it) for it in sorted(own) if getattr(self, it) is not None}
+        return {"name": self.name or resource, **known.value(given)}
 
 
 class Environment(pulumi.ComponentResource):
     """The workloads of one namespace. Everything is asked and planned before the first resource is declared.
 
-    Raises UserError where the cluster, a right, an image or a value is missing: nothing is written then.
+    Raises an error of one line where the cluster, a right, an image or a value is missing: nothing is written then.
+
+    >>> web = BlueGreenArgs(image="registry.example.com/web:1.4.2", rollback_window="1h")
+    >>> api = RollingArgs(image="registry.example.com/api:2.0.0", port=8080)
+    >>> staging = Environment("staging", EnvironmentArgs(workloads={"web": web, "api": api}))
+    >>> pulumi.export("workloads", staging.summary)
     """
+
+    workloads: dict[str, Workload]
+    """By name; those of `EnvironmentArgs.workloads`."""
+    summary: dict[str, dict[str, pulumi.Output[str]]]
+    """By workload: release, image and phase."""
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
-        namespace, preview, log = args.settings.namespace, pulumi.runtime.is_dry_run(), Log(self)
-        client = cluster.connect()
-        cluster.check(client, namespace, ())  # the provider would wait a minute for a silent one
-        provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
-        subjects = _subjects(args, provider)
-        apart(subjects.values())
-        kinds = Kinds(client)
-        with cluster.telling(client):
-            brought = cluster.again(lambda: kinds_brought(kinds, subjects.values()))
-        exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview, brought=brought))
-        if not exists and not preview:
-            raise cluster.PreflightError(
-                f"namespace {namespace} does not exist: run `pulumi up` on the access stack, which makes it"
+        program.begin()
+        with program.one_line():
+            self._name, self._args, known = name, args, Resolver(f"environment {name}")
+            whole = args.settings or self._read(args.workloads, known)
+            assert whole.environment is not None  # noqa: S101  `parse` has seen to it
+            self._settings = whole.environment
+            self._planner = self._asked(known)
+            planned = (
+                self._planner.plan(whole.workloads, whole.run, whole=True) if whole.workloads or args.settings else {}
             )
-        if not exists:
-            log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new")
-        before_write = BeforeWrite()
-        with cluster.telling(client):
-            found = _settled(client, args.settings, log) if exists else None
-            there = deployed(found or {}, args.settings.name)
-            others = _of_other_stacks(there, found or {})
-            _refuse_to_adopt(subjects, others, args)
-            for line in _gone(there - set(subjects) - set(others), args.settings, before_write):
-                log.warn(line)
-            held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
-            offered = ledgers_before(client, args.settings)
-            prepared = _prepared(kinds, subjects, args.run, found, offered, log=log, preview=preview)
-            for warning in policed(client, args.settings, prepared.values(), exists=exists):
-                log.warn(warning)
-        below = pulumi.ResourceOptions(parent=self, provider=provider)
-        self.workloads: dict[str, Workload] = {}
-        sorted_keys = TopologicalSorter({key: it.depends_on for key, it in args.workloads.items()}).static_order()
-        order = [key for key in sorted_keys if key in prepared]
-        for place, key in enumerate(order):
-            first = [other for other in args.workloads[key].depends_on if other in prepared]
-            after = [self.workloads[other].committed for other in first]
-            dependents = _dependents(key, order[place:], args.workloads)
-            unwanted = leftovers(prepared[key], held, before_write.state)
-            made = WorkloadArgs(prepared[key], client, before_write, after, dependents, unwanted)
-            self.workloads[key] = Workload(key, made, below)
+            self.workloads = {}
+            for key, it in _ordered(planned, whole.workloads):
+                after = [
+                    self.workloads[other].committed for other in whole.workloads[key].depends_on if other in planned
+                ]
+                # A resource's URN has its parents' types, not their names: two environments need names that differ.
+                resource = key if args.settings else f"{name}-{key}"
+                self.workloads[key] = Workload(resource, replace(it, after=after), pulumi.ResourceOptions(parent=self))
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 
-
-def _subjects(args: EnvironmentArgs, provider: pulumi.ProviderResource) -> dict[str, Subject]:
-    """The workloads with what their sources define; raises UserError with what is wrong in any of them."""
-    subjects: dict[str, Subject] = {}
-    mistakes: list[str] = []
-    for key, workload in args.workloads.items():
-        try:
-            source = definition(key, workload, args.settings.namespace, provider)
-        except SourceError as error:
-            mistakes.append(str(error))
-        else:
-            subjects[key] = Subject.of(key, args.settings, workload, source)
-    if mistakes:
-        raise UserError("\n".join(mistakes))
-    return subjects
-
-
-def _settled(client: Client, settings: EnvironmentSettings, log: Log) -> Snapshot:
-    """What is in the namespace, once nothing of ours there is on its way out: what is made beside it would go, too."""
-    until, told = time.monotonic() + LEAVING_SECONDS, False
-    while True:
-        found = cluster.again(lambda: snapshot(client, settings.namespace))
-        left = leaving(found, settings.name)
-        if not left:
-            return found
-        if pulumi.runtime.is_dry_run():
-            return {
-                kind: {n: it for n, it in all_.items() if f"{kind} {n}" not in left} for kind, all_ in found.items()
-            }
-        if time.monotonic() > until:
+    def plan(self, resource: str, args: ApplicationArgs) -> Planned:
+        """Plans one workload that is a component of its own; raises UserError."""
+        if self._args.workloads or self._args.settings:
             raise UserError(
-                f"{', '.join(left)}: being deleted, still after {LEAVING_SECONDS} s: run again when it is gone"
+                f"workload {resource}: environment {self._name} lists its workloads: add this one to "
+                "EnvironmentArgs.workloads"
             )
-        if not told:
-            log.info(f"{', '.join(left)}: being deleted, and waited for")
-        told = True
-        time.sleep(0.5)
-
-
-def _of_other_stacks(workloads: Collection[str], found: Snapshot) -> dict[str, str]:
-    """The workloads that another stack of this environment has deployed, and which."""
-    own = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-    ledgers = {name: found["ConfigMap"].get(ledger.name(name), {}) for name in workloads}
-    stacks = {
-        name: it.get("metadata", {}).get("annotations", {}).get(ledger.STACK, own) for name, it in ledgers.items()
-    }
-    return {name: stack for name, stack in stacks.items() if stack != own}
-
-
-def _refuse_to_adopt(workloads: Collection[str], others: Mapping[str, str], args: EnvironmentArgs) -> None:
-    """Two stacks must not have one workload: a destroy of either deletes it. Raises UserError."""
-    mistakes = [
-        f"workload {name} in {args.settings.namespace} belongs to stack {others[name]}: give it another name here, or "
-        f"take it over with SLIPWAY_TAKE_OVER={others[name]} and `pulumi state delete` it there"
-        for name in sorted(workloads)
-        if name in others and others[name] != args.run.take_over
-    ]
-    if mistakes:
-        raise UserError("\n".join(mistakes))
-
-
-def _gone(workloads: Collection[str], settings: EnvironmentSettings, before_write: BeforeWrite) -> Iterator[str]:
-    """What becomes of workloads that the stack file does not have; raises UserError where nobody has said so."""
-    unsaid = []
-    for name in sorted(workloads):
-        tracks = ({"namespace": settings.namespace, "name": f"{name}{track.suffix}"} for track in TrackName)
-        if not any(before_write.state.holds("Deployment", track) for track in tracks):
-            yield (
-                f"{name} is neither in the stack file nor in the stack's state: it is left as it is; to delete it: "
-                f"kubectl -n {settings.namespace} delete all,configmaps,secrets -l app.kubernetes.io/instance={name}"
+        key = args.name or resource
+        settings = self._read({key: args}, Resolver(f"workload {resource}"))
+        others = self._planner.before_write.alone
+        if others and os.environ.get(IMAGE) and not os.environ.get(variable(key)):
+            raise UserError(
+                f"{IMAGE}: does not say whether it is for {others[-1]} or {key}; use {variable(others[-1])} or "
+                f"{variable(key)}"
             )
-        elif name in settings.remove:
-            yield f"{name} is in slipway:environment.remove: what this stack has made of it is deleted"
-        else:
-            unsaid.append(
-                f"workload {name} runs in {settings.namespace} and is not in the stack file: put it back, or have it "
-                f"deleted by `slipway:environment: {{remove: [{name}]}}`"
+        others.append(key)
+        planned = self._planner.plan(settings.workloads, settings.run, whole=False)
+        if key not in planned:
+            raise UserError(
+                f"workload {key}: not deployed yet, and this run is for others: run without SLIPWAY_WORKLOADS"
             )
-    if unsaid:
-        raise UserError("\n".join(unsaid))
+        return planned[key]
+
+    def _read(self, workloads: Mapping[str, ApplicationArgs], known: Resolver) -> Settings:
+        blocks = {
+            "environment": self._args.block(self._name, known),
+            "workloads": {key: args.block(known) for key, args in workloads.items()},
+        }
+        sealed = ("workloads",) if known.secret else ()
+        whole = workloads is self._args.workloads
+        settings = parse(blocks, os.environ, file=known.where, sealed=sealed, whole=whole)
+        for path in known.unknown:
+            Log(self).warn(f"{known.where}: {path} is known only after `pulumi up`: this preview takes it to change")
+        return settings
+
+    def _asked(self, known: Resolver) -> Planner:
+        kubeconfig = known.value(self._args.kubeconfig, "kubeconfig", standing_in=False)
+        client = cluster.connect(given=kubeconfig)
+        cluster.check(client, self._settings.namespace, ())  # the provider would wait a minute for a silent one
+        below = pulumi.ResourceOptions(parent=self)
+        provider = kubernetes_provider(f"{self._name}-kubernetes", below, kubeconfig)
+        return Planner(self._settings, client, provider, Log(self), BeforeWrite.of_the_program())
 
 
-def _not_ready(
-    asked: Collection[str], subjects: Mapping[str, Subject], prepared: Mapping[str, Prepared]
-) -> list[UserError]:
-    """What the workloads of this run depend on, is left out of it, and never was Healthy."""
+def _ordered(planned: Mapping[str, Planned], workloads: Mapping[str, WorkloadSettings]) -> list[tuple[str, Planned]]:
+    """Each after those that it depends on, and told which others wait for it, by way of others too."""
+    order = [*TopologicalSorter({key: it.depends_on for key, it in workloads.items()}).static_order()]
+    present = [key for key in order if key in planned]
     return [
-        UserError(
-            f"workload {key} depends on {other}, which has no Healthy release, and this run leaves it as it is: name "
-            "it in SLIPWAY_WORKLOADS too"
-        )
-        for key in subjects
-        for other in subjects[key].workload.depends_on
-        if key in asked and other not in asked
-        if other not in prepared or prepared[other].world.observed.committed is None
+        (key, replace(planned[key], dependents=_dependents(key, present[place:], workloads)))
+        for place, key in enumerate(present)
     ]
 
 
 def _dependents(key: str, later: Sequence[str], workloads: Mapping[str, WorkloadSettings]) -> list[str]:
-    """Of the later ones those that depend on this one, by way of others too."""
     found = {key}
     for other in later:
         if found & {*workloads[other].depends_on}:
             found.add(other)
     return [other for other in later if other in found and other != key]
-
-
-def _prepared(
-    kinds: Kinds,
-    subjects: Mapping[str, Subject],
-    run: Run,
-    found: Snapshot | None,
-    offered: Ledgers | None,
-    *,
-    log: Log,
-    preview: bool,
-) -> dict[str, Prepared]:
-    """Every workload with its plan. Where an action is for some of them only, the others are held as they are.
-
-    One that was never deployed is left out of a run that deploys nothing.
-    """
-    prepared: dict[str, Prepared] = {}
-    idle: dict[str, NothingToDo] = {}
-
-    def one(key: str, run: Run) -> Prepared:
-        before = None if offered is None else offered(key)
-        return prepare(
-            kinds.client,
-            subjects[key],
-            run,
-            found,
-            preview=preview,
-            warn=log.warn,
-            offered=before,
-            tell=log.info,
-            kinds=kinds,
-        )
-
-    held, asked = replace(run, action=Action.SETTLE), run.only or set(subjects)
-    mistakes: list[UserError] = []
-    for key in subjects:
-        try:
-            prepared[key] = one(key, run if key in asked else held)
-        except NothingToDo as error:
-            if key in asked:
-                idle[key] = error
-            else:
-                log.info(f"{key}: not deployed yet, and this run is for others")
-        except ImageUnresolved:  # a registry that does not answer is waited for once, not for each workload
-            raise
-        except UserError as error:
-            mistakes.append(error)
-    if run.only and run.action is Action.DEPLOY:
-        mistakes += _not_ready(asked, subjects, prepared)
-    if not mistakes and set(idle) >= asked and run.action is not Action.SETTLE:
-        mistakes = [*idle.values()]
-    if mistakes:
-        raise UserError("\n".join(map(str, mistakes)))
-    for key, why in idle.items():
-        log.info(str(why))
-        with suppress(NothingToDo):
-            prepared[key] = one(key, held)
-    return prepared

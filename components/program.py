@@ -4,9 +4,13 @@ import atexit
 import gc
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Event
 from types import FrameType
+
+import pulumi
 
 from pulumi_slipway.components.log import Log, leave_out_debug, leave_out_the_monitor
 from pulumi_slipway.core.errors import UserError
@@ -19,6 +23,7 @@ ALREADY_SAID = 32
 _last: dict[str, str] = {}
 _moving: dict[str, Callable[[], str]] = {}
 _interruption = Event()
+_begun = Event()
 
 
 def at_end(workload: str, line: str) -> None:
@@ -46,17 +51,39 @@ def run(build: Callable[[], None]) -> None:
     it ends at once. After that it lets the gates that are at work end by themselves, and say how things stand.
     """
     _collect_little()
+    begin()
     signal.signal(signal.SIGINT, _interrupted)
-    atexit.register(_say_last, Log())
     leave_out_debug()
     leave_out_the_monitor()
     try:
         build()
-    except (UserError, KeyboardInterrupt) as error:
+    except (UserError, pulumi.RunError, KeyboardInterrupt) as error:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the engine ends the others with it, and us who end already
         Log().error(str(error) or "interrupted before anything was written: run again")
         sys.exit(ALREADY_SAID)
     signal.signal(signal.SIGINT, _interrupt_gates)
+
+
+def begin() -> None:
+    """What any program with releases needs, somebody's own too; may be called more than once.
+
+    The engine interrupts a program whose run is cancelled: then the gates end, and say how things stand.
+    """
+    if _begun.is_set():
+        return
+    _begun.set()
+    atexit.register(_say_last, Log())
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupt_gates)
+
+
+@contextmanager
+def one_line() -> Iterator[None]:
+    """What is wrong is told without a traceback in somebody's own program, too."""
+    try:
+        yield
+    except UserError as error:
+        raise pulumi.RunError(str(error)) from None
 
 
 def _collect_little() -> None:

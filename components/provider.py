@@ -9,8 +9,10 @@ import pulumi_kubernetes as k8s
 UPSERT = "upsert_existing_objects"
 
 
-def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -> k8s.Provider:
-    """The provider for the cluster of the kubeconfig in use (KUBECONFIG).
+def kubernetes_provider(
+    name: str, opts: pulumi.ResourceOptions | None = None, kubeconfig: str | None = None
+) -> k8s.Provider:
+    """The provider for the cluster of this kubeconfig, else of the one in use (KUBECONFIG).
 
     - Upsert: a run killed after a create finds the object there; the next run takes it over and goes on. What isn't
       ours is refused before (release/observe.py). Older packages (4.25) have no such setting: their provider always
@@ -29,6 +31,7 @@ def kubernetes_provider(name: str, opts: pulumi.ResourceOptions | None = None) -
         enable_config_map_mutable=True,
         enable_secret_mutable=True,
         cluster_identifier="slipway",
+        kubeconfig=None if kubeconfig is None else pulumi.Output.secret(kubeconfig),
         kube_client_settings=k8s.KubeClientSettingsArgs(qps=200, burst=400),
         opts=opts,
         **newer,

@@ -27,5 +27,5 @@ def _build() -> None:
     if stack.environment:
         from pulumi_slipway.components.environment import Environment, EnvironmentArgs  # noqa: PLC0415
 
-        args = EnvironmentArgs(stack.environment, stack.workloads, stack.run)
+        args = EnvironmentArgs(settings=stack)
         pulumi.export("workloads", Environment(stack.environment.name, args).summary)

@@ -1,88 +1,128 @@
-"""One workload of an environment: what surrounds its release, whatever the strategy."""
+"""One workload: its release, by the strategy that it is given, and what surrounds it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pulumi
-from lightkube import Client
 
-from pulumi_slipway.components.before_write import BeforeWrite, Works
+from pulumi_slipway.components import program
+from pulumi_slipway.components.args import ApplicationArgs, Block
+from pulumi_slipway.components.before_write import Works
 from pulumi_slipway.components.beside import beside, ordered
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
-from pulumi_slipway.components.prune import Left
-from pulumi_slipway.components.release import Release, ReleaseArgs
+from pulumi_slipway.components.planner import Planned
+from pulumi_slipway.components.release import Release
 from pulumi_slipway.components.remade import remade
+from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release import manifests
-from pulumi_slipway.release.prepare import Held, Prepared, declared
+from pulumi_slipway.release.prepare import Held, declared
 
 
-@dataclass
-class WorkloadArgs:
+@dataclass(kw_only=True)
+class WorkloadArgs(ApplicationArgs):
     """What a Workload is made of."""
 
-    prepared: Prepared
-    """What was observed of it and planned for it."""
-    client: Client
-    """To wait for the rollout and to write the ledger."""
-    before_write: BeforeWrite
-    after: Sequence[pulumi.Resource] = ()
-    """What must be done before anything of it is touched: the releases of the workloads that it depends on."""
-    dependents: Sequence[str] = ()
-    """The workloads that depend on it, by way of others too."""
-    leftovers: Sequence[Left] = ()
-    """What a killed run has left of it."""
+    strategy: str | Block | None = None
+    """`rolling`, `blueGreen`, `canary`, or one of them with its settings: `{"canary": {"steps": […]}}`. Default
+    rolling."""
+
+    def chosen(self) -> object:
+        """The strategy as settings."""
+        return self.strategy
 
 
 class Workload(pulumi.ComponentResource):
-    """Budget, autoscaler, ingress, network policy, what a source adds, and the release in their midst.
+    """Deployments, Service, ledger; budget, autoscaler, ingress, network policy, and what a source adds.
 
-    `committed` is the resource that is written when its release is done.
+    `Rolling`, `BlueGreen` and `Canary` are this with one strategy; in the stack's state they are the same, so that a
+    change of strategy moves no resource.
+
+    >>> staging = Environment("staging", EnvironmentArgs())
+    >>> args = WorkloadArgs(environment=staging, image="registry.example.com/web:1.4.2", strategy="blueGreen")
+    >>> web = Workload("web", args)
+    >>> pulumi.export("url", web.url)
     """
 
-    def __init__(self, name: str, args: WorkloadArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("slipway:index:Workload", name, None, opts)
-        prepared, subject = args.prepared, args.prepared.subject
+    release: pulumi.Output[str]
+    """Id of the release that users are on: what was reached, never what was wished. In a preview: what it will be."""
+    image: pulumi.Output[str]
+    """Its image, by digest."""
+    phase: pulumi.Output[str]
+    """Healthy, Paused, Degraded: how the newest release stands (Argo Rollouts' words)."""
+    live_track: pulumi.Output[str]
+    """stable, blue or green: the Deployment that the Service points to."""
+    step: pulumi.Output[int]
+    """Of a canary's steps those that are passed; 0 where no canary waits."""
+    weight: pulumi.Output[int]
+    """Percent of the pods that run a canary's release; 0 where none waits."""
+    url: pulumi.Output[str]
+    """Where users reach it: its ingress, else the Service's address in the cluster."""
+    preview_service: pulumi.Output[str | None]
+    """Name of the Service that reaches a blue-green release that is not live yet; None with another strategy."""
+    ledger: pulumi.Output[str]
+    """Name of the ConfigMap that records its releases."""
+    committed: pulumi.Resource
+    """What is written when its release is done, for `depends_on`."""
 
-        def made(kind: str, what: str, manifest: dict[str, Any] | None, after: Sequence[pulumi.Resource] = ()) -> None:
-            if manifest is None:
-                return
-            live = prepared.world.live(kind)
-            wanted = declared(manifest, live, by=prepared.by)
-            works = Works(update=remade(args.client, kind, wanted, live))
-            opts = pulumi.ResourceOptions(parent=self, depends_on=[*after])
-            KubernetesObject(kind, f"{name}-{what}", wanted, args.before_write, works, opts)
-
-        needed: list[pulumi.Resource] = [_held(name, key, held, args, self) for key, held in prepared.held.items()]
+    def __init__(self, name: str, args: ApplicationArgs | Planned, opts: pulumi.ResourceOptions | None = None) -> None:
+        """With `Planned`: by an Environment, which plans all its workloads at once."""
+        with program.one_line():
+            planned = args if isinstance(args, Planned) else _planned(name, args)
+        below = pulumi.ResourceOptions(parent=getattr(args, "environment", None))
+        super().__init__("slipway:index:Workload", name, None, pulumi.ResourceOptions.merge(below, opts))
+        self._name, self._planned = name, planned
+        prepared, subject = planned.prepared, planned.prepared.subject
         first, rest = ordered(prepared.beside)
-        client, before_write = args.client, args.before_write
-        needed += [*args.after, *beside(subject, first, client, before_write, self, prepared.by, after=args.after)]
-        made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject), after=args.after)
-        made("Ingress", "ingress", manifests.ingress(subject), after=args.after)
-        made("NetworkPolicy", "policy", manifests.network_policy(subject), after=args.after)
-        below = pulumi.ResourceOptions(parent=self)
-        release = Release(
-            name, ReleaseArgs(prepared, client, before_write, needed, args.dependents, args.leftovers), below
-        )
-        self.committed = release.committed
-        beside(subject, rest, client, before_write, self, prepared.by, after=[release.committed])
+
+        needed: list[pulumi.Resource] = [_held(name, key, it, planned, self) for key, it in prepared.held.items()]
+        needed += [*planned.after, *beside(name, first, planned, self, after=planned.after)]
+        self._made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject), after=planned.after)
+        self._made("Ingress", "ingress", manifests.ingress(subject), after=planned.after)
+        self._made("NetworkPolicy", "policy", manifests.network_policy(subject), after=planned.after)
+        released = Release(name, planned, self, needed)
+        self.committed = released.committed
+        beside(name, rest, planned, self, after=[self.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
-        made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[release.committed])
-        self.summary = release.summary
+        self._made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[self.committed])
+
+        reached = released.reached()
+        self.summary = {key: reached[key] for key in ("release", "image", "phase")}
+        for key, value in reached.items():
+            setattr(self, key, value)
         self.register_outputs(self.summary)
 
+    def _made(self, kind: str, what: str, manifest: dict[str, Any] | None, after: Sequence[pulumi.Resource]) -> None:
+        if manifest is None:
+            return
+        planned = self._planned
+        live = planned.prepared.world.live(kind)
+        wanted = declared(manifest, live, by=planned.prepared.by)
+        works = Works(update=remade(planned.client, kind, wanted, live))
+        opts = pulumi.ResourceOptions(parent=self, provider=planned.provider, depends_on=[*after])
+        KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)
 
-def _held(name: str, key: tuple[str, str], held: Held, args: WorkloadArgs, parent: pulumi.Resource) -> KubernetesObject:
+
+def _planned(name: str, args: ApplicationArgs) -> Planned:
+    if args.environment is None:
+        raise UserError(f"workload {name}: environment is missing: environment=Environment(…)")
+    return args.environment.plan(name, args)
+
+
+def _held(name: str, key: tuple[str, str], held: Held, planned: Planned, parent: pulumi.Resource) -> KubernetesObject:
     """The immutable object of one content. One that may not be read (preview identity) is left as it is."""
     kind, called = key
-    metadata = {**args.prepared.subject.metadata(), "name": called}
-    wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=args.prepared.by)
+    prepared = planned.prepared
+    metadata = {**prepared.subject.metadata(), "name": called}
+    wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=prepared.by)
     content = dict(held.content or {})
     fields = {"data": content.pop("data", {})} | ({"type": "Opaque"} if kind == "Secret" else {}) | content
-    child = f"{name}-{called.removeprefix(args.prepared.subject.name + '-')}"
+    child = f"{name}-{called.removeprefix(prepared.subject.name + '-')}"
     unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
     whole = {**wanted, **fields}
-    works = Works(update=remade(args.client, kind, whole, held.live) if held.readable else [])
+    works = Works(update=remade(planned.client, kind, whole, held.live) if held.readable else [])
     left = [path for path, unreadable in unknown.items() if unreadable]
-    opts = pulumi.ResourceOptions(parent=parent, ignore_changes=left, depends_on=[*args.after])
-    return KubernetesObject(kind, child, whole, args.before_write, works, opts)
+    opts = pulumi.ResourceOptions(
+        parent=parent, provider=planned.provider, ignore_changes=left, depends_on=[*planned.after]
+    )
+    return KubernetesObject(kind, child, whole, planned.before_write, works, opts)

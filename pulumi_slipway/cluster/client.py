@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx2
+import yaml
 from lightkube import Client, KubeConfig
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT
 from lightkube.core.exceptions import ConfigError
@@ -66,14 +67,17 @@ def rights(verbs: Iterable[str], *resources: str) -> list[Right]:
     return wanted
 
 
-def connect(variable: str = "KUBECONFIG") -> Client:
+def connect(variable: str = "KUBECONFIG", *, given: str | None = None) -> Client:
     """A client from the kubeconfig in use; raises PreflightError. `variable` names another one's path.
+
+    `given`: the content of a kubeconfig, or the path of one, that counts instead.
 
     In the order of kubectl and of the provider: KUBECONFIG, ~/.kube/config, the account of the pod we run in.
     Lightkube's own order begins with the pod's: a GitLab job on Kubernetes would ask the runner's cluster, and deploy
     to another.
     """
-    named = os.environ.get(variable)
+    content = _content(given)
+    named = os.environ.get(variable) if given is None else given
     if named is None and variable != "KUBECONFIG":
         raise PreflightError(f"{variable} is not in the job's environment: it must be the path of a kubeconfig")
     path = Path(named or "~/.kube/config").expanduser()
@@ -81,14 +85,27 @@ def connect(variable: str = "KUBECONFIG") -> Client:
         in_pod = not named and not path.is_file() and Path(SERVICE_ACCOUNT).is_dir()
         with decoders.lock:
             decoders.make()
-            config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
+            if content is not None:
+                config = KubeConfig.from_dict(content)
+            else:
+                config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
         return Client(config.get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
+        if content is not None:
+            raise PreflightError(f"the given kubeconfig can't be used: {reason}") from None
         raise PreflightError(
             f"no usable kubeconfig ({f'{variable}=' if named else ''}{path}: {reason}): set {variable} to one "
             "file with a current context, in a GitLab job to $KUBECONFIG_FILE"
         ) from None
+
+
+def _content(given: str | None) -> dict[str, Any] | None:
+    """A kubeconfig that is given as it is; None for a path."""
+    if given is None or "\n" not in given.strip():
+        return None
+    found = yaml.safe_load(given)
+    return found if isinstance(found, dict) else {}
 
 
 def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:

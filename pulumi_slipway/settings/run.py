@@ -42,16 +42,19 @@ class Run:
     """SLIPWAY_TAKE_OVER: the stack, as `<project>/<name>`, whose workloads become this one's."""
 
 
-def read(environ: Mapping[str, str], workloads: Iterable[str]) -> tuple[Run, list[str]]:
-    """The run, and its mistakes, one line each. An empty variable counts as unset: that is how CI unsets one."""
+def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = True) -> tuple[Run, list[str]]:
+    """The run, and its mistakes, one line each. An empty variable counts as unset: that is how CI unsets one.
+
+    `whole`: there are no other workloads; where there may be, a name that is not known is no mistake.
+    """
     given = {key: value.strip() for key, value in environ.items() if key.startswith("SLIPWAY_") and value.strip()}
     known = {variable(name): name for name in workloads}
-    mistakes = _misspelt(given, known)
+    mistakes = _misspelt(given, known) if whole else []
     action = given.get(ACTION, Action.DEPLOY.value)
     if action not in list(Action):
         mistakes.append(f'{ACTION}: got "{action}"; must be one of {", ".join(Action)}')
     only = frozenset(name.strip() for name in given.get(WORKLOADS, "").split(",") if name.strip())
-    for name in sorted(only - set(known.values()) if known else ()):
+    for name in sorted(only - set(known.values()) if known and whole else ()):
         mistakes.append(f"{WORKLOADS}: {name} is no workload of this stack; there are {', '.join(known.values())}")
     images: dict[str, str] = {}
     if known and IMAGE in given:

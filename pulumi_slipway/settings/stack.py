@@ -143,14 +143,15 @@ def parse(
     file: str,
     text: str | None = None,
     sealed: Collection[str] = (),
+    whole: bool = True,
 ) -> Settings:
     """The settings of these blocks; raises SettingsError with one line a mistake.
 
     `text` is that of the stack file and `sealed` the blocks with something encrypted in them: what is encrypted is not
-    shown, and a secret that is not encrypted is refused.
+    shown, and a secret that is not encrypted is refused. `whole`: the program has no other workloads.
     """
     raw = blocks.get("workloads")
-    run, mistakes = runs.read(environ, raw if isinstance(raw, dict) else ())
+    run, mistakes = runs.read(environ, raw if isinstance(raw, dict) else (), whole=whole)
     encrypted = Encrypted(blocks, sealed, text)
     try:
         stack = Stack.model_validate(dict(blocks), by_name=False)

@@ -13,7 +13,8 @@ import pytest
 
 from pulumi_slipway.components import prune
 from pulumi_slipway.components.before_write import BeforeWrite
-from pulumi_slipway.components.workload import Workload, WorkloadArgs
+from pulumi_slipway.components.planner import Planned
+from pulumi_slipway.components.workload import Workload
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.plan import LEDGER, SERVICE
 from pulumi_slipway.core.steps import Begin, Close, Finish, Mark, Scale
@@ -80,8 +81,8 @@ class Cluster:
         def program():
             parent = pulumi.ComponentResource("slipway:index:Environment", "staging")
             registries.append(BeforeWrite())
-            args = WorkloadArgs(prepared, client=None, before_write=registries[0])
-            Workload("myapp", args, pulumi.ResourceOptions(parent=parent))
+            planned = Planned(prepared, client=None, before_write=registries[0])
+            Workload("myapp", planned, pulumi.ResourceOptions(parent=parent))
 
         recording = self._record(program, preview=preview)
         recording.works = registries[0].works
@@ -226,30 +227,11 @@ def test_a_tracks_pods_are_its_own_and_known_as_ours(cluster, strategy):
         assert (selector | OWNERSHIP).items() <= labels.items()
 
 
-@pytest.mark.parametrize(
-    ("strategy", "owner", "owned"),
-    [
-        (ROLLING, None, set()),
-        (BLUE_GREEN, "slipway:index:BlueGreen", {"blue", "green", "preview"}),
-        (CANARY, "slipway:index:Canary", {"canary"}),
-    ],
-    ids=["rolling", "blueGreen", "canary"],
-)
-def test_what_only_one_strategy_has_is_below_its_component_and_the_rest_of_the_release_below_that(
-    cluster, strategy, owner, owned
-):
+@STRATEGIES
+def test_every_object_is_below_the_workload_so_that_a_change_of_strategy_moves_none(cluster, strategy):
     cluster.run(V1, **EVERYTHING, **strategy)
     made = cluster.run(V2, **EVERYTHING, **strategy)
-    parents = {(r.name.removeprefix("myapp-"), r.parent_type) for r in kubernetes(made)}
-    assert {name for name, parent in parents if parent == owner} == owned
-    release = {name for name, parent in parents if parent == "slipway:index:Release"}
-    assert release == {"service", "ledger"} | {"stable"} & names(made)
-    assert {parent for _, parent in parents} <= {owner, "slipway:index:Release", "slipway:index:Workload"}
-    tree = {r.type: r.parent_type for r in made.resources if r.type.startswith("slipway:")}
-    assert tree.pop("slipway:index:Environment") == ""
-    assert tree.pop("slipway:index:Workload") == "slipway:index:Environment"
-    assert tree.pop("slipway:index:Release") == "slipway:index:Workload"
-    assert tree == ({owner: "slipway:index:Release"} if owner else {})
+    assert {(r.parent, r.parent_type) for r in kubernetes(made)} == {("myapp", "slipway:index:Workload")}
 
 
 # In which order

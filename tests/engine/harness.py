@@ -150,28 +150,40 @@ class Running:
         return found
 
 
-_made: dict[str, tuple[Any, dict[Path, bytes]]] = {}
+_made: dict[tuple[Path, str], tuple[Any, dict[Path, bytes]]] = {}
 
 
 def _initialised(stack: str, project: "Project") -> tuple[Any, dict[Path, bytes]]:
     """The stack file and the files of the state that `pulumi stack init` makes: once for each name, half a second."""
-    if stack not in _made:
+    key = project.program, stack
+    if key not in _made:
         project.pulumi("stack", "init", stack).expect()
         state = {it.relative_to(project.backend): it.read_bytes() for it in project.backend.rglob("*") if it.is_file()}
-        _made[stack] = yaml.safe_load(project.stack_file.read_text()), state
-    return _made[stack]
+        _made[key] = yaml.safe_load(project.stack_file.read_text()), state
+    return _made[key]
 
 
 class Project:
-    """A Pulumi project of its own: the program by links, a stack file per test, a state backend in a directory."""
+    """A Pulumi project of its own: the program by links, a stack file per test, a state backend in a directory.
 
-    def __init__(self, directory: Path, stack: str = "staging", environ: Mapping[str, str] | None = None) -> None:
-        self.directory, self.stack = directory / "project", stack
+    `program`: the folder with the program's `__main__.py` and `Pulumi.yaml`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        stack: str = "staging",
+        environ: Mapping[str, str] | None = None,
+        program: Path = CHECKOUT,
+    ) -> None:
+        self.directory, self.stack, self.program = directory / "project", stack, program
         self.backend, self._runs = directory / "state", directory / "runs"
         for folder in (self.directory, self.backend, self._runs):
             folder.mkdir(parents=True, mode=0o700)
         link_program(self.directory)
-        (self.directory / "Pulumi.yaml").symlink_to(CHECKOUT / "Pulumi.yaml")
+        (self.directory / "__main__.py").unlink()
+        for file in ("__main__.py", "Pulumi.yaml"):
+            (self.directory / file).symlink_to(program / file)
         home = directory / "home"
         home.mkdir()
         (home / "plugins").symlink_to(Path(os.environ["PULUMI_HOME"]) / "plugins")

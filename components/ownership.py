@@ -1,0 +1,60 @@
+"""Whose a workload in the namespace is: this stack's, another's, or one that the stack file no longer has."""
+
+from collections.abc import Collection, Iterator, Mapping
+
+import pulumi
+
+from pulumi_slipway.components.state import LastState
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import TrackName
+from pulumi_slipway.release import ledger
+from pulumi_slipway.release.observe import Snapshot
+from pulumi_slipway.settings import Environment, Run
+
+
+def this_stack() -> str:
+    """The stack by the name that a ledger carries."""
+    return f"{pulumi.get_project()}/{pulumi.get_stack()}"
+
+
+def of_other_stacks(workloads: Collection[str], found: Snapshot) -> dict[str, str]:
+    """The workloads that another stack of this environment has deployed, and which."""
+    own = this_stack()
+    ledgers = {name: found["ConfigMap"].get(ledger.name(name), {}) for name in workloads}
+    stacks = {
+        name: it.get("metadata", {}).get("annotations", {}).get(ledger.STACK, own) for name, it in ledgers.items()
+    }
+    return {name: stack for name, stack in stacks.items() if stack != own}
+
+
+def refuse_to_adopt(workloads: Collection[str], others: Mapping[str, str], settings: Environment, run: Run) -> None:
+    """Two stacks must not have one workload: a destroy of either deletes it. Raises UserError."""
+    mistakes = [
+        f"workload {name} in {settings.namespace} belongs to stack {others[name]}: give it another name here, or "
+        f"take it over with SLIPWAY_TAKE_OVER={others[name]} and `pulumi state delete` it there"
+        for name in sorted(workloads)
+        if name in others and others[name] != run.take_over
+    ]
+    if mistakes:
+        raise UserError("\n".join(mistakes))
+
+
+def removed(workloads: Collection[str], settings: Environment, state: LastState) -> Iterator[str]:
+    """What becomes of workloads that the stack file does not have; raises UserError where nobody has said so."""
+    unsaid = []
+    for name in sorted(workloads):
+        tracks = ({"namespace": settings.namespace, "name": f"{name}{track.suffix}"} for track in TrackName)
+        if not any(state.holds("Deployment", track) for track in tracks):
+            yield (
+                f"{name} is neither in the stack file nor in the stack's state: it is left as it is; to delete it: "
+                f"kubectl -n {settings.namespace} delete all,configmaps,secrets -l app.kubernetes.io/instance={name}"
+            )
+        elif name in settings.remove:
+            yield f"{name} is in slipway:environment.remove: what this stack has made of it is deleted"
+        else:
+            unsaid.append(
+                f"workload {name} runs in {settings.namespace} and is not in the stack file: put it back, or have it "
+                f"deleted by `slipway:environment: {{remove: [{name}]}}`"
+            )
+    if unsaid:
+        raise UserError("\n".join(unsaid))
