@@ -14,6 +14,8 @@ from pulumi_slipway.release.interrupt import Interrupt
 Work = Callable[[Interrupt], object]
 """What it raises fails the operation: the object is not written."""
 
+OUTPUTS_SECONDS = 0.3
+
 _THREADS = ThreadPoolExecutor(1000, thread_name_prefix="slipway-before-write")
 """Their own. In asyncio's, each registered resource holds a thread until the engine has written it: with many
 workloads those take them all, and wait for works that wait for a thread. Few begin: the engine's `--parallel` bounds
@@ -82,6 +84,9 @@ class BeforeWrite:
         interrupt = Interrupt()
         try:
             await asyncio.get_running_loop().run_in_executor(_THREADS, _told, wanted, interrupt)
+        except Exception:
+            await asyncio.sleep(OUTPUTS_SECONDS)  # the stack's outputs are on their way to an engine that is to end
+            raise
         except asyncio.CancelledError:
             interrupt.set()
             raise

@@ -22,6 +22,7 @@ ALREADY_SAID = 32
 
 _last: dict[str, str] = {}
 _moving: dict[str, Callable[[], str]] = {}
+_outputs: list[Callable[[], object]] = []
 _interruption = Event()
 _begun = Event()
 
@@ -37,6 +38,20 @@ def moving(workload: str, standing: Callable[[], str]) -> None:
     It gives an empty line where there is nothing to tell.
     """
     _moving[workload] = standing
+
+
+def outputs_wait(settle: Callable[[], object]) -> None:
+    """Outputs that are known once their release is done. Where one fails, `settle` is to say how the others stand.
+
+    A program that ends without its stack's outputs looks as if all of them had been removed.
+    """
+    _outputs.append(settle)
+
+
+def outputs_settled() -> None:
+    """Says what the outputs are, for a run that is about to fail; from any thread."""
+    for settle in _outputs:
+        settle()
 
 
 def interrupted() -> bool:

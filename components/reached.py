@@ -24,14 +24,15 @@ class Reached:
     ledger: str
 
     @classmethod
-    def of(cls, prepared: Prepared, last: Record | None, *, passed: bool) -> "Reached":
-        """Once the ledger is written. `passed`: the release is where the plan wants it; else it was taken back."""
+    def of(cls, prepared: Prepared, last: Record | None, *, passed: bool, failed: bool = False) -> "Reached":
+        """By the ledger's newest record. `passed`: all is as the plan wants it; `failed`: it won't be in this run."""
         subject, plan, seen = prepared.subject, prepared.plan, prepared.world.observed
         release, image, phase, track = plan.release.id, plan.release.image, plan.phase, str(plan.live)
         if not passed:
             live = seen.committed.release if seen.committed else None
             release, image = (live.id, live.image) if live else ("", "")
-            phase, track = Phase.DEGRADED, str(seen.home or "")
+            phase = last.outcome if last and not failed else Phase.DEGRADED
+            track = str(seen.home or "")
         waits = last is not None and last.outcome is Phase.PAUSED and prepared.rules.strategy is Strategy.CANARY
         step = last.step if last and waits else 0
         return cls(

@@ -4,6 +4,7 @@ A gate is a `before` hook: what it stands before is written, and recorded in the
 Killed anywhere, the next run finds the inputs unrecorded and asks the gate again (docs/adr/0001).
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import fields
 from functools import partial
@@ -21,7 +22,7 @@ from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.ownership import this_stack
 from pulumi_slipway.components.planner import Planned
-from pulumi_slipway.components.program import at_end, interrupted, moving
+from pulumi_slipway.components.program import at_end, interrupted, moving, outputs_settled, outputs_wait
 from pulumi_slipway.components.reached import Reached
 from pulumi_slipway.components.remade import remade
 from pulumi_slipway.core.errors import UserError
@@ -45,6 +46,8 @@ class Release:
         self._prepared, plan = planned.prepared, planned.prepared.plan
         self._passed = LEDGER not in plan.gates
         """Whether the release is where the plan wants it."""
+        self._failed = False
+        self._done = asyncio.Event()
         self._log = Log(parent)
         self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
         for kind, left in planned.leftovers:
@@ -59,15 +62,25 @@ class Release:
 
     def reached(self) -> dict[str, pulumi.Output[Any]]:
         """The workload's outputs, by name; in a preview what it would come to."""
-        names = [it.name for it in fields(Reached)]
-        if pulumi.runtime.is_dry_run():
-            wished = Reached.of(self._prepared, self._conductor.book.last, passed=True)
-            return {name: pulumi.Output.from_input(getattr(wished, name)) for name in names}
+        preview = pulumi.runtime.is_dry_run()
+        if not preview:
+            loop, done = asyncio.get_event_loop(), self._done
+            self.committed.id.apply(lambda _: done.set())
+            outputs_wait(partial(loop.call_soon_threadsafe, done.set))
 
-        def now(name: str, _: str) -> object:
-            return getattr(Reached.of(self._prepared, self._conductor.book.last, passed=self._passed), name)
+        async def value(name: str) -> object:
+            if not preview:
+                await self._done.wait()
+            passed, last = preview or self._passed, self._conductor.book.last
+            return getattr(Reached.of(self._prepared, last, passed=passed, failed=self._failed), name)
 
-        return {name: self.committed.id.apply(partial(now, name)) for name in names}
+        async def always(it: bool) -> bool:
+            return it
+
+        return {
+            it.name: pulumi.Output({self.committed}, value(it.name), always(True), always(False))
+            for it in fields(Reached)
+        }
 
     def _declared(self, operation: Operation, after: Sequence[pulumi.Resource]) -> KubernetesObject:
         """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
@@ -150,7 +163,9 @@ class Release:
             self._conductor.passes(gate, interrupt)
             self._passed |= gate is self._prepared.plan.gates.get(LEDGER)
         except Exception as end:
+            self._failed = True
             at_end(self._name, self._conductor.standing(end))
+            outputs_settled()
             what = "was interrupted" if isinstance(end, Interrupted) else "failed"
             raise UserError(
                 f"release {self._prepared.plan.release.id} {what}: the line of `{self._name}:` says more"

@@ -44,6 +44,9 @@ def test_a_failed_release_says_once_and_last_where_users_are_and_why_it_failed(p
         rf"myapp: users are on release {live} \(2 of 2 pods\); release \w+ did not come up within 6 s: ", said
     )
     assert said.count("its readiness probe fails") == 1
+    assert "- workloads" not in failed.output, "as if the app had been removed"
+    reached = project.outputs()["workloads"]["myapp"]
+    assert (reached["release"], reached["phase"]) == (live, "Degraded")
     hooks = [line for line in failed.messages if "before-write" in line]
     assert [re.sub(r"release \w+", "release", line) for line in hooks] == [
         'before hook "before-write" failed: release failed: the line of `myapp:` says more'
