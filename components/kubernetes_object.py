@@ -54,7 +54,8 @@ class KubernetesObject(pulumi.CustomResource):
             props["data"] = pulumi.Output.secret(props["data"])
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"]))
         type_ = f"kubernetes:{group}:{kind}"
-        hooks = pulumi.ResourceOptions(hooks=before.binding(type_, name, works))
+        known = before.state.aliases(kind, metadata)
+        hooks = pulumi.ResourceOptions(hooks=before.binding(type_, name, works), aliases=known)
         super().__init__(type_, name, props, pulumi.ResourceOptions.merge(opts, hooks))
         if gone and pulumi.runtime.is_dry_run():
             Log(self).warn(f"{kind} {metadata['name']} is gone from the cluster: `pulumi up` makes it again")

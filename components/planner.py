@@ -77,6 +77,9 @@ class Planner:
             held = cluster.again(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
+            for it in prepared.values():
+                for (kind, _), live in it.world.objects.items():
+                    self.before_write.state.aliases(kind, live["metadata"])  # told before anything is declared
             for warning in policed(self.client, settings, prepared.values(), exists=exists):
                 self.log.warn(warning)
         return {

@@ -47,7 +47,7 @@ def leftovers(prepared: Prepared, contents: Iterable[Left], state: LastState) ->
     ]
     own += [(kind, it) for kind, it in contents if subject.owned.items() <= it["labels"].items()]
     unwanted = [(kind, it) for kind, it in own if (kind, it["name"]) not in wanted]
-    if not unwanted or state.uids is None:
+    if not unwanted or state.urns is None:
         return []
     return [(kind, it) for kind, it in unwanted if not state.holds(kind, it)]
 

@@ -16,7 +16,6 @@ from lightkube.types import PatchType
 
 from pulumi_slipway import report
 from pulumi_slipway.components import prune
-from pulumi_slipway.components.aliases import of_earlier_layouts
 from pulumi_slipway.components.before_write import Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
@@ -99,7 +98,6 @@ class Release:
             parent=self._parent,
             provider=planned.provider,
             depends_on=[*(self._needed if LEDGER not in operation.after and what != LEDGER else ()), *after],
-            aliases=of_earlier_layouts(self._parent, self._name, what),
         )
         return KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)
 
