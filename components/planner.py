@@ -17,7 +17,7 @@ from pulumi_slipway.components.prune import Left, contents, leftovers
 from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
+from pulumi_slipway.preflight.environment import Ledgers, refuse_shared_pods, kinds_brought, ledgers_before, needed_rights, policy_warnings
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -25,7 +25,7 @@ from pulumi_slipway.release.prepare import Prepared, prepare
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.settings import Workload as WorkloadSettings
-from pulumi_slipway.source.definition import SourceError
+from pulumi_slipway.source.rendered import SourceError
 
 LEAVING_SECONDS = 120
 """Longer than most pods take to stop."""
@@ -64,9 +64,9 @@ class Planner:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
         subjects = self._subjects(workloads)
-        apart(subjects.values())
+        refuse_shared_pods(subjects.values())
         exists = self._namespace(kinds, subjects, preview=preview)
-        with cluster.telling(self.client):
+        with cluster.as_preflight_error(self.client):
             found = self._settled() if exists else None
             there = deployed(found or {}, settings.name)
             others = of_other_stacks(there, found or {})
@@ -74,13 +74,13 @@ class Planner:
             if whole:
                 for line in removed(there - set(subjects) - set(others), settings, self.before_write.state):
                     self.log.warn(line)
-            held = cluster.again(lambda: contents(self.client, found, settings)) if found else []
+            held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
             for it in prepared.values():
                 for (kind, _), live in it.world.objects.items():
                     self.before_write.state.aliases(kind, live["metadata"])  # told before anything is declared
-            for warning in policed(self.client, settings, prepared.values(), exists=exists):
+            for warning in policy_warnings(self.client, settings, prepared.values(), exists=exists):
                 self.log.warn(warning)
         return {
             key: Planned(
@@ -111,8 +111,8 @@ class Planner:
     def _namespace(self, kinds: Kinds, subjects: Mapping[str, Subject], *, preview: bool) -> bool:
         """Whether it exists; a run needs it, a preview can do without."""
         namespace = self.settings.namespace
-        with cluster.telling(self.client):
-            brought = cluster.again(lambda: kinds_brought(kinds, subjects.values()))
+        with cluster.as_preflight_error(self.client):
+            brought = briefly(lambda: kinds_brought(kinds, subjects.values()))
         needed = needed_rights(subjects.values(), preview=preview, brought=brought)
         if cluster.check(self.client, namespace, needed):
             return True
@@ -127,7 +127,7 @@ class Planner:
         """What is in the namespace, once nothing of ours is on its way out: what is made beside it would go, too."""
         until, told = time.monotonic() + LEAVING_SECONDS, False
         while True:
-            found = cluster.again(lambda: snapshot(self.client, self.settings.namespace))
+            found = briefly(lambda: snapshot(self.client, self.settings.namespace))
             left = leaving(found, self.settings.name)
             if not left:
                 return found

@@ -23,17 +23,22 @@ from pulumi_slipway.components.ownership import this_stack
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.program import at_end, interrupted, moving, outputs_settled, outputs_wait
 from pulumi_slipway.components.reached import Reached
-from pulumi_slipway.components.remade import remade
+from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest, Phase, TrackName
 from pulumi_slipway.core.model import Release as ReleaseOf
 from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Operation, TrackPlan
 from pulumi_slipway.core.steps import Gate
 from pulumi_slipway.release import ledger, manifests
-from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.conduct import Conductor
+from pulumi_slipway.release.live import SCALER
 from pulumi_slipway.release.interrupt import Interrupt, Interrupted
-from pulumi_slipway.release.ledger import PROMOTES, STACK
-from pulumi_slipway.release.prepare import PROVENANCE, RUNS, declared
+from pulumi_slipway.core.keys import PAUSED, RELEASE_LABEL
+from pulumi_slipway.core.keys import PROMOTES
+from pulumi_slipway.core.keys import STACK
+from pulumi_slipway.core.keys import PROVENANCE
+from pulumi_slipway.core.keys import RUNS
+from pulumi_slipway.release.declared import declared
 
 
 class Release:
@@ -92,7 +97,7 @@ class Release:
         first = _handover(planned, operation.track.track) if operation.track else []
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = Works([*first, *gates, *last], update=remade(planned.client, kind, wanted, live))
+        works = Works([*first, *gates, *last], update=recreate_if_deleted(planned.client, kind, wanted, live))
         # What waits for the ledger, or for the tracks where the Service moves, waits for what the pods need with them.
         opts = pulumi.ResourceOptions(
             parent=self._parent,
@@ -150,10 +155,10 @@ class Release:
         """The ledger's annotations: which release is live after this run, and which one waits."""
         plan = self._prepared.plan
         live = next((track.release for track in plan.tracks if track.track is plan.live), None) or plan.release.id
-        paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
+        paused = {PAUSED: plan.release.id} if plan.phase is Phase.PAUSED else {}
         rule = self._prepared.subject.environment.promote_from
         promotes = {PROMOTES: f"{rule.environment}/{rule.namespace}/{rule.verified_for}"} if rule else {}
-        return {"slipway.dev/release": live, STACK: this_stack(), **paused, **promotes}
+        return {RELEASE_LABEL: live, STACK: this_stack(), **paused, **promotes}
 
     def _pass(self, gate: Gate, interrupt: Interrupt) -> None:
         """Why it failed is told once, at the end; the engine repeats what a hook raises three times."""

@@ -9,14 +9,15 @@ import pulumi
 from pulumi_slipway.components import program
 from pulumi_slipway.components.args import ApplicationArgs, Block
 from pulumi_slipway.components.before_write import Works
-from pulumi_slipway.components.beside import beside, ordered
+from pulumi_slipway.components.extra_objects import extra_objects, ordered
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.release import Release
-from pulumi_slipway.components.remade import remade
+from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release import manifests
-from pulumi_slipway.release.prepare import Held, declared
+from pulumi_slipway.release.prepare import VersionedConfig
+from pulumi_slipway.release.declared import declared
 
 
 @dataclass(kw_only=True)
@@ -73,16 +74,16 @@ class Workload(pulumi.ComponentResource):
         super().__init__("slipway:index:Workload", name, None, pulumi.ResourceOptions.merge(below, opts))
         self._name, self._planned = name, planned
         prepared, subject = planned.prepared, planned.prepared.subject
-        first, rest = ordered(prepared.beside)
+        first, rest = ordered(prepared.extra_objects)
 
-        needed: list[pulumi.Resource] = [_held(name, key, it, planned, self) for key, it in prepared.held.items()]
-        needed += [*planned.after, *beside(name, first, planned, self, after=planned.after)]
+        needed: list[pulumi.Resource] = [_config(name, key, it, planned, self) for key, it in prepared.configs.items()]
+        needed += [*planned.after, *extra_objects(name, first, planned, self, after=planned.after)]
         self._made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject), after=planned.after)
         self._made("Ingress", "ingress", manifests.ingress(subject), after=planned.after)
         self._made("NetworkPolicy", "policy", manifests.network_policy(subject), after=planned.after)
         released = Release(name, planned, self, needed)
         self.committed = released.committed
-        beside(name, rest, planned, self, after=[self.committed])
+        extra_objects(name, rest, planned, self, after=[self.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
         self._made("HorizontalPodAutoscaler", "autoscaler", scaler, after=[self.committed])
 
@@ -98,7 +99,7 @@ class Workload(pulumi.ComponentResource):
         planned = self._planned
         live = planned.prepared.world.live(kind)
         wanted = declared(manifest, live, by=planned.prepared.by)
-        works = Works(update=remade(planned.client, kind, wanted, live))
+        works = Works(update=recreate_if_deleted(planned.client, kind, wanted, live))
         opts = pulumi.ResourceOptions(parent=self, provider=planned.provider, depends_on=[*after])
         KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)
 
@@ -109,18 +110,18 @@ def _planned(name: str, args: ApplicationArgs) -> Planned:
     return args.environment.plan(name, args)
 
 
-def _held(name: str, key: tuple[str, str], held: Held, planned: Planned, parent: pulumi.Resource) -> KubernetesObject:
+def _config(name: str, key: tuple[str, str], config: VersionedConfig, planned: Planned, parent: pulumi.Resource) -> KubernetesObject:
     """The immutable object of one content. One that may not be read (preview identity) is left as it is."""
     kind, called = key
     prepared = planned.prepared
     metadata = {**prepared.subject.metadata(), "name": called}
-    wanted = declared({"metadata": metadata, "immutable": True}, held.live, by=prepared.by)
-    content = dict(held.content or {})
+    wanted = declared({"metadata": metadata, "immutable": True}, config.live, by=prepared.by)
+    content = dict(config.content or {})
     fields = {"data": content.pop("data", {})} | ({"type": "Opaque"} if kind == "Secret" else {}) | content
     child = f"{name}-{called.removeprefix(prepared.subject.name + '-')}"
-    unknown = {"data": held.content is None, "type": held.content is None, "metadata": not held.readable}
+    unknown = {"data": config.content is None, "type": config.content is None, "metadata": not config.readable}
     whole = {**wanted, **fields}
-    works = Works(update=remade(planned.client, kind, whole, held.live) if held.readable else [])
+    works = Works(update=recreate_if_deleted(planned.client, kind, whole, config.live) if config.readable else [])
     left = [path for path, unreadable in unknown.items() if unreadable]
     opts = pulumi.ResourceOptions(
         parent=parent, provider=planned.provider, ignore_changes=left, depends_on=[*planned.after]

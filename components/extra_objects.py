@@ -12,22 +12,23 @@ from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT
-from pulumi_slipway.release.prepare import Beside, declared
+from pulumi_slipway.release.extra_objects import ExtraObject
+from pulumi_slipway.release.declared import declared
 from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
 """Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""
 
 
-def ordered(objects: Sequence[Beside]) -> tuple[list[Beside], list[Beside]]:
+def ordered(objects: Sequence[ExtraObject]) -> tuple[list[ExtraObject], list[ExtraObject]]:
     """What is made before the tracks, in the order of kinds, and what comes after them."""
     first = sorted((it for it in objects if it.wanted.kind in ORDER), key=lambda it: ORDER.index(it.wanted.kind))
     return first, [it for it in objects if it.wanted.kind not in ORDER]
 
 
-def beside(
+def extra_objects(
     name: str,
-    objects: Sequence[Beside],
+    objects: Sequence[ExtraObject],
     planned: Planned,
     parent: pulumi.Resource,
     after: Sequence[pulumi.Resource] = (),
@@ -43,21 +44,21 @@ def beside(
     return made
 
 
-def _object(name: str, one: Beside, planned: Planned, opts: pulumi.ResourceOptions) -> KubernetesObject:
+def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOptions) -> KubernetesObject:
     kind, manifest, subject = one.wanted.kind, one.wanted.manifest, planned.prepared.subject
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
     missed = one.live is None and one.readable
-    works = Works(update=[_made_again(planned.client, subject.namespace, wanted)] if missed else [])
+    works = Works(update=[_recreated(planned.client, subject.namespace, wanted)] if missed else [])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
     called = f"{name}-{kind}-{one.wanted.name}".lower()
     return KubernetesObject(kind, called, wanted, planned.before_write, works, opts)
 
 
-def _made_again(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
-    def make_again(_: Interrupt) -> None:
+def _recreated(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
+    def recreate(_: Interrupt) -> None:
         Kinds(client).apply(namespace, manifest, MANAGER)
 
-    return make_again
+    return recreate
