@@ -1,6 +1,5 @@
 """What `status` says, as plain values: a pure function of the objects in a namespace and of the clock."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -22,13 +21,11 @@ from pulumi_slipway.release import ledger, observe
 from pulumi_slipway.release.manifests import PREVIEW
 from pulumi_slipway.release.observe import Snapshot
 from pulumi_slipway.release.promotion import candidates, digest, promote
-from pulumi_slipway.report.words import reason
 from pulumi_slipway.settings.environment import PromoteFrom
 
 ENVIRONMENT = "slipway.dev/environment"
 INSTANCE = "app.kubernetes.io/instance"
 HISTORY = 5
-_STEP = re.compile(r"step (\d+)(?:/| of )(\d+)")
 
 
 @dataclass(frozen=True)
@@ -164,7 +161,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
     observed = Observed(tracks, next(iter(serving)).pool if serving else None, records)
     last = records[-1] if records else None
     shares = _shares(tracks, serving)
-    phase, reasons = _phase(name, observed, last, serving)
+    phase, reasons = _phase(observed, last, serving)
     return WorkloadView(
         name=name,
         environment=environment,
@@ -173,7 +170,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
         reasons=tuple(reasons),
         strategy=last.strategy if last else "",
         live=_live(observed, now),
-        under_way=_release(name, observed.in_flight, now) if observed.in_flight else None,
+        under_way=_release(observed.in_flight, now) if observed.in_flight else None,
         canary=_canary(observed, shares),
         window=_window(observed, now),
         tracks=tuple(
@@ -190,7 +187,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
             )
             for track, seen in tracks.items()
         ),
-        history=tuple(_release(name, record, now) for record in reversed(records[-HISTORY:])),
+        history=tuple(_release(record, now) for record in reversed(records[-HISTORY:])),
     )
 
 
@@ -262,14 +259,12 @@ def _live(observed: Observed, now: datetime) -> LiveView | None:
     return LiveView(track.release, image, commit, "", rejected.get(digest(image), ""))
 
 
-def _phase(name: str, observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:
+def _phase(observed: Observed, last: Record | None, serving: Sequence[TrackName]) -> tuple[str, list[str]]:
     if last is None and not observed.tracks:
         return "Unknown", ["it has neither pods nor a ledger"]
-    why = reason(last.message, name, last.release.id) if last else ""
-    reasons = [why] if why else []
+    reasons = [last.message] if last and last.message else []
     if last and last.outcome is Phase.DEGRADED:
-        told = f"release {last.release.id}"
-        reasons = [why if why.startswith(told) else f"{told}: {why or 'failed'}"]
+        reasons = [f"release {last.release.id}: {last.message or 'failed'}"]
     troubles = _troubles(observed, serving)
     if last is None:
         return (Phase.DEGRADED if troubles else Phase.HEALTHY), [*troubles, "its ledger is gone"]
@@ -306,8 +301,7 @@ def _canary(observed: Observed, shares: Mapping[TrackName, float]) -> CanaryView
     flying = observed.in_flight
     if flying is None or flying.strategy != "canary" or TrackName.CANARY not in observed.tracks:
         return None
-    told = [_STEP.search(text) for text in (flying.message, *(m.what for m in reversed(flying.timeline)))]
-    steps = next((int(match[2]) for match in told if match), None)
+    steps = flying.steps or None
     # A Paused record counts the step that it waits at; a Progressing one those that are passed.
     step = flying.step if flying.outcome is Phase.PAUSED else flying.step + 1
     return CanaryView(min(step, steps) if steps else step, steps, shares.get(TrackName.CANARY, 0.0))
@@ -325,7 +319,7 @@ def _window(observed: Observed, now: datetime) -> WindowView | None:
     return WindowView(committed.kept_until, max(0, left))
 
 
-def _release(name: str, record: Record, now: datetime) -> ReleaseView:
+def _release(record: Record, now: datetime) -> ReleaseView:
     under_way = record.outcome is Phase.PROGRESSING
     seconds = (now - datetime.fromisoformat(record.started)).total_seconds() if under_way else record.seconds
     return ReleaseView(
@@ -338,5 +332,5 @@ def _release(name: str, record: Record, now: datetime) -> ReleaseView:
         started=record.started,
         finished=record.finished,
         seconds=round(max(0.0, seconds), 1),
-        message=reason(record.message, name, record.release.id),
+        message=record.message,
     )

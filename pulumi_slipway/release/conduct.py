@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -14,8 +14,19 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 from lightkube.types import PatchType
 
 from pulumi_slipway.cluster.retry import patiently
-from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
+from pulumi_slipway.core.errors import UserError, WorkloadError
+from pulumi_slipway.core.model import (
+    HOME,
+    POOL_LABEL,
+    RELEASE_LABEL,
+    CheckResult,
+    Event,
+    Moment,
+    Phase,
+    Pool,
+    Release,
+    TrackName,
+)
 from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -44,6 +55,7 @@ from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_sel
 from pulumi_slipway.release.observe import pool_of, read
 from pulumi_slipway.release.rollout import CheckFailed, ReleaseFailed
 from pulumi_slipway.settings.checks import Check as CheckSettings
+from pulumi_slipway.settings.strategy import CanaryStep
 
 SCALER = "slipway-scale"
 """Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
@@ -74,14 +86,14 @@ class Conductor:
     interrupt: Interrupt = field(default_factory=Interrupt)
 
     def passes(self, gate: Gate, interrupt: Interrupt) -> None:
-        """Does the gate's steps; where one fails, takes the release back, writes that down, and raises."""
+        """Does the gate's steps; where one fails, rolls the release back, writes that down, and raises."""
         self.interrupt = interrupt
         try:
             for step in gate.steps:
                 interrupt.check()
                 self._do(step)
         except ReleaseFailed as failure:
-            self._take_back(gate, failure)
+            self._roll_back(gate, failure)
             raise
         finally:
             self.report(self.book)
@@ -98,7 +110,7 @@ class Conductor:
             parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(pods.items())]
             users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
         if isinstance(end, UserError) and not isinstance(end, Interrupted):
-            return f"{users}; {str(end).partition(': ')[2] or end}"
+            return f"{users}; {end.what if isinstance(end, WorkloadError) else end}"
         why = "" if end is None or isinstance(end, Interrupted) else f" ({' '.join(str(end).split())})"
         last = self.book.last
         match last.outcome if last and last.release.id == release else None:
@@ -107,26 +119,24 @@ class Conductor:
             case Phase.PROGRESSING:
                 stands = (
                     f"is under way{why}, and the cluster goes on with what has begun: run again to finish it, or with "
-                    "SLIPWAY_ACTION=abort to take it back"
+                    "SLIPWAY_ACTION=abort to roll it back"
                 )
             case outcome:
                 stands = f"is {outcome}{why}"
         return f"{users}; release {release} {stands}"
 
-    def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
-        self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))
+    def _roll_back(self, gate: Gate, failure: ReleaseFailed) -> None:
+        self._say(Phase.DEGRADED, failure.what)
         for step in gate.failed:
             try:
                 self._do(step)
             except (UserError, httpx2.HTTPError) as error:  # the others still help
-                self._say(Phase.DEGRADED, f"taking it back: {error}")
+                self._say(Phase.DEGRADED, f"rolling back: {error}")
         if gate.release:
             try:
-                self._note("taken back")
-                why = failure.recorded.partition(": ")[2] or failure.recorded
-                self.book.finish(
-                    Phase.DEGRADED, failure.recorded, rejected=why if isinstance(failure, CheckFailed) else ""
-                )
+                self._note(Moment(Event.ROLLED_BACK))
+                rejected = failure.recorded if isinstance(failure, CheckFailed) else ""
+                self.book.finish(Phase.DEGRADED, failure.recorded, rejected=rejected)
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
         for other in self.dependents:
@@ -137,8 +147,9 @@ class Conductor:
             case Begin():
                 last = self.book.last
                 left = last.release.image if self.plan.rolls_back and last else ""
-                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left)
-                self._note(f"begun on {step.track}")
+                steps = len(self._canary_steps)
+                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left, steps=steps)
+                self._note(Moment(Event.BEGUN, track=step.track))
                 self._say(Phase.PROGRESSING, f"release {step.release.id} begins on {step.track}")
             case Mark():
                 self.book.mark(step.step)
@@ -180,7 +191,7 @@ class Conductor:
         window: int | None = 0
         if healthy and settings:
             window = {"window": settings.rollback_window, "forever": None, "none": 0}[settings.keep]
-        self._note(str(step.outcome))
+        self._note(Moment(Event.OUTCOME, outcome=step.outcome))
         self.book.finish(
             step.outcome,
             step.message,
@@ -212,7 +223,7 @@ class Conductor:
         except ApiError as error:
             if error.status.code != 404 or step.pods:
                 raise
-        self._note(f"{step.track} at {step.pods}")
+        self._note(Moment(Event.SCALED, track=step.track, replicas=step.pods))
 
     def _emptied(self, track: TrackName) -> None:
         name, until = self.subject.name + track.suffix, time.monotonic() + EMPTIED_SECONDS
@@ -226,12 +237,12 @@ class Conductor:
         manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
         body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
         patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
-        self._note(f"{track} takes {release.id}")
+        self._note(Moment(Event.APPLIED, track=track, release=release.id))
 
     def _ready(self, step: Ready) -> None:
         def tell(line: str) -> None:
             self._say(Phase.PROGRESSING, line)
-            self._note("")
+            self._note(Moment())
 
         rollout.wait(
             self.client,
@@ -243,7 +254,7 @@ class Conductor:
             tell=tell,
             sleep=self.interrupt.sleep,
         )
-        self._note(f"{step.track} ready")
+        self._note(Moment(Event.READY, track=step.track))
 
     def _reached(self, step: Reached) -> None:
         """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
@@ -254,13 +265,14 @@ class Conductor:
             wanted = {name for name, ready in self._pods(step.track).items() if ready}
             if wanted == {name for name, ready in found.items() if ready}:
                 if not step.preview:
-                    self._note(f"users reach {step.track}")
+                    self._note(Moment(Event.REACHED, track=step.track))
                 return
             if time.monotonic() > deadline:
                 raise ReleaseFailed(
-                    f"workload {self.subject.name}: Service {self.subject.namespace}/{service} does not reach the pods "
-                    f"of {step.track} after {self.subject.workload.progress_deadline} s: "
-                    f"{len(found)} endpoints for {len(wanted)} ready pods"
+                    self.subject.name,
+                    self.plan.release.id,
+                    f"Service {self.subject.namespace}/{service} does not reach the pods of {step.track} after "
+                    f"{self.subject.workload.progress_deadline} s: {len(found)} endpoints for {len(wanted)} ready pods",
                 )
             self.interrupt.sleep(POLL_SECONDS)
 
@@ -286,7 +298,7 @@ class Conductor:
             manifest = manifests.service(self.subject, pool)  # deleted by hand: users wait for no release
             made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
             patiently(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
-        self._note(f"back to {pool}")
+        self._note(Moment(Event.SWITCHED_BACK, track=HOME[pool]))
         self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
 
     def _remove(self, track: TrackName) -> None:
@@ -327,7 +339,7 @@ class Conductor:
     def _check(self, step: Check) -> None:
         if step.title:
             self._say(Phase.PROGRESSING, step.title + (f", {step.seconds} s" if step.seconds else ""))
-            self._note(step.title)
+            self._note(self._step_moment())
             self.book.save()  # so that `status` knows the step while it lasts
         settings = self.subject.workload.release_checks
         wanted: Mapping[str, CheckSettings] = {name: settings[name] for name in step.names}
@@ -350,7 +362,20 @@ class Conductor:
         bad = [verdict for verdict in verdicts if verdict.status is not Status.SUCCESSFUL]
         if bad:
             said = "; ".join(verdict.message for verdict in bad)
-            raise CheckFailed(f"workload {self.subject.name}: release {step.release}: {said}")
+            raise CheckFailed(self.subject.name, step.release, said)
+
+    @property
+    def _canary_steps(self) -> Sequence[CanaryStep]:
+        canary = self.subject.workload.strategy.canary
+        return canary.steps if canary else ()
+
+    def _step_moment(self) -> Moment:
+        """The step that the ledger's marks say is under way."""
+        number = self.book.last.step if self.book.last else 0
+        if number >= len(self._canary_steps):
+            return Moment(Event.STEP, step=number + 1)
+        step = self._canary_steps[number]
+        return Moment(Event.STEP, step=number + 1, weight=step.weight, replicas=step.replicas)
 
     def _target(self, step: Check) -> Target:
         blue_green = self.strategy is Strategy.BLUE_GREEN
@@ -375,10 +400,10 @@ class Conductor:
     def _say(self, phase: Phase, line: str) -> None:
         self.tell(f"{self.subject.name}: {phase}: {line}")
 
-    def _note(self, what: str) -> None:
+    def _note(self, moment: Moment) -> None:
         """A moment of the timeline, with the pods that the Service could send to; a picture is not worth a failure."""
         try:
-            self.book.note(what, _shares(self._behind_service()))
+            self.book.note(replace(moment, pods=_shares(self._behind_service())))
         except httpx2.HTTPError:
             return
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pulumi_slipway.core.model import Phase, Record
 from pulumi_slipway.report import charts
-from pulumi_slipway.report.words import day_and_time, digest, full, lasting, reason
+from pulumi_slipway.report.words import day_and_time, digest, full, lasting
 
 STYLE = Path(__file__).with_name("report.css")
 HISTORY = 5
@@ -53,7 +53,7 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
             _section(name, drawn, "What it measured last; the time is from the first of these measurements.")
             for name, drawn in charted
         ),
-        _section("Last releases", _history(workload, records, now)),
+        _section("Last releases", _history(records, now)),
     ]
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -66,8 +66,7 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
 
 
 def _banner(environment: str, workload: str, record: Record) -> str:
-    said = reason(record.message, workload, record.release.id)
-    why = f"<p>{escape(said)}</p>" if said else ""
+    why = f"<p>{escape(record.message)}</p>" if record.message else ""
     what = "Rollback to release" if record.left else "Release"
     return (
         f'<header class="{record.outcome.lower()}">\n<p class="where">{escape(workload)} in {escape(environment)}</p>\n'
@@ -132,7 +131,7 @@ def _checks(record: Record) -> str:
     return _table(("Check", "Status", "Threshold", "Measurements", "Message"), rows)
 
 
-def _history(workload: str, records: Sequence[Record], now: datetime) -> str:
+def _history(records: Sequence[Record], now: datetime) -> str:
     rows = []
     for record in reversed(records[-HISTORY:]):
         under_way = record.outcome is Phase.PROGRESSING
@@ -145,7 +144,7 @@ def _history(workload: str, records: Sequence[Record], now: datetime) -> str:
                 f"<code>{escape(commit[:8] or digest(record.release.image))}</code>",
                 _outcome(record.outcome),
                 lasting(max(0.0, seconds)),
-                escape(reason(record.message, workload, record.release.id)),
+                escape(record.message),
             )
         )
     return _table(("When (UTC)", "Release", "Commit", "Outcome", "Took", "Why"), rows)

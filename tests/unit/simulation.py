@@ -18,7 +18,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Moment, Observed, Phase, Pool, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.release import ledger, manifests
@@ -342,12 +342,12 @@ class Simulated(Conductor):
         cluster.turn()
         live = cluster.objects.get(("Deployment", NAME + step.track.suffix))
         if live is None:
-            raise ReleaseFailed(f"workload {NAME}: Deployment {step.track} is gone")
+            raise ReleaseFailed(NAME, step.release, f"Deployment {step.track} is gone")
         if released(live) != step.release:
             raise Broken(f"{step.track} runs {released(live)}, and is waited for with {step.release}")
         found = observed(cluster, self.subject).tracks[step.track]
         if not found.complete:
-            raise ReleaseFailed(f"workload {NAME}: release {step.release} did not come up")
+            raise ReleaseFailed(NAME, step.release, "did not come up")
 
     def _emptied(self, track: TrackName) -> None:
         self.client.beat()
@@ -361,13 +361,13 @@ class Simulated(Conductor):
         found = [t for t in TrackName if cluster.ready(NAME + t.suffix)]
         reached = [t for t in found if selector == pool_selector(self.subject, t.pool)]
         if reached != [t for t in found if t is step.track]:
-            raise ReleaseFailed(f"workload {NAME}: the Service does not reach the pods of {step.track}: {reached}")
+            raise ReleaseFailed(NAME, self.plan.release.id, f"the Service does not reach {step.track}: {reached}")
 
     def _pods(self, track: TrackName) -> dict[str, bool]:
         return {str(number): True for number in range(self.client.ready(NAME + track.suffix))}
 
-    def _note(self, what: str) -> None:
-        self.book.note(what, {})
+    def _note(self, moment: Moment) -> None:
+        self.book.note(moment)
 
 
 def observed(cluster: Cluster, subject: Subject) -> Observed:

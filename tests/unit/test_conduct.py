@@ -12,7 +12,17 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 
 from pulumi_slipway.cluster import retry as patience
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Phase, Pool, TrackName
+from pulumi_slipway.core.model import (
+    HOME,
+    POOL_LABEL,
+    RELEASE_LABEL,
+    TRACK_LABEL,
+    Event,
+    Moment,
+    Phase,
+    Pool,
+    TrackName,
+)
 from pulumi_slipway.core.plan import Plan, Way
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -246,9 +256,9 @@ def test_a_release_that_begins_is_on_the_ledger_with_who_began_it(api):
 def test_the_timeline_says_which_release_users_reach(api):
     scene = Scene(api)
     scene.does(Begin(V2, GREEN), Point(Pool.GREEN), Finish(Phase.HEALTHY))
-    told = [(moment.what, moment.pods) for moment in scene.records[-1].timeline]
-    assert told[0] == ("begun on green", {V1.id: 2})
-    assert told[-1] == ("Healthy", {V2.id: 2})
+    timeline = scene.records[-1].timeline
+    assert timeline[0] == Moment(Event.BEGUN, timeline[0].at, {V1.id: 2}, track=GREEN)
+    assert timeline[-1] == Moment(Event.OUTCOME, timeline[-1].at, {V2.id: 2}, outcome=Phase.HEALTHY)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("window", True), ("forever", "forever"), ("none", "")])
@@ -276,7 +286,8 @@ def test_a_check_that_fails_degrades_the_release_with_its_message_its_values_and
     failure = scene.fails(Begin(V2, GREEN), Check(("good",), GREEN, V2.id, 60, "step 1/2, 20 %"))
     assert str(failure) == f"workload app: release {V2.id}: good is 0.7, at least 0.99 is wanted"
     record = scene.records[-1]
-    assert (record.outcome, record.message) == (Phase.DEGRADED, str(failure))
+    assert (record.outcome, record.message) == (Phase.DEGRADED, "good is 0.7, at least 0.99 is wanted")
+    assert record.rejected == record.message
     (check,) = record.checks  # both are of one name: the last result counts
     assert check.status == "Successful"
     assert "app: Progressing: step 1/2, 20 %, 60 s" in scene.told
@@ -349,7 +360,7 @@ def test_users_are_not_switched_to_a_track_without_a_ready_pod(api):
     assert scene.told[-1] == "app: Degraded: green has no ready pod to switch back to"
 
 
-def test_taking_back_goes_on_where_one_of_its_steps_fails(api):
+def test_rolling_back_goes_on_where_one_of_its_steps_fails(api):
     api.sick.add(V2.id)
     scene = Scene(api, BAD)
     scene.does(Begin(V2, GREEN))
@@ -357,9 +368,9 @@ def test_taking_back_goes_on_where_one_of_its_steps_fails(api):
     failure = scene.fails(Check(("good",), GREEN, V2.id), failed=steps)
     assert "good is 0.7" in str(failure)
     assert replicas(api, GREEN) == 0
-    told = [line for line in scene.told if "taking it back: " in line]
-    assert told[0].startswith("app: Degraded: taking it back: workload")
-    assert (scene.records[-1].outcome, scene.records[-1].message) == (Phase.DEGRADED, str(failure))
+    told = [line for line in scene.told if "rolling back: " in line]
+    assert told[0].startswith("app: Degraded: rolling back: workload")
+    assert (scene.records[-1].outcome, scene.records[-1].message) == (Phase.DEGRADED, failure.recorded)
 
 
 def test_a_failure_where_nothing_is_released_leaves_the_ledger_as_it_is(api):
@@ -463,8 +474,8 @@ def test_a_moment_of_the_timeline_is_not_worth_a_failure(api):
     scene = Scene(api)
     scene.does(Begin(V2, GREEN))
     api.faults = [answer(400)]  # no reason to ask again
-    scene.conductor._note("look")
-    assert "look" not in [moment.what for moment in scene.conductor.book.records[-1].timeline]
+    scene.conductor._note(Moment(Event.REACHED, track=GREEN))
+    assert Event.REACHED not in [moment.event for moment in scene.conductor.book.records[-1].timeline]
 
 
 # An engine that is gone

@@ -266,7 +266,7 @@ def test_the_reason_is_told_once_while_it_stalls_and_with_the_failure(case):
     failed = failure(scene, deadline=30)
     assert scene.said == ["stable: 1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
     how = "cannot come up" if case in LASTING else "did not come up within 30 s"
-    assert str(failed) == f"workload myapp: release ours {how}: pod myapp-1: {reason}"
+    assert str(failed) == f"workload myapp: release ours: {how}: pod myapp-1: {reason}"
 
 
 def test_a_reason_that_only_a_person_mends_ends_the_wait_early_but_not_at_once():
