@@ -9,12 +9,13 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.rights import rights
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.observe import Snapshot
 
 OURS: dict[str, Any] = {"app.kubernetes.io/managed-by": "slipway"}
 KINDS: dict[str, type[Any]] = {"Deployment": Deployment, "Service": Service, "ConfigMap": ConfigMap}
-NEEDED = cluster.rights(("list",), "deployments.apps", "services", "configmaps")
+NEEDED = rights(("list",), "deployments.apps", "services", "configmaps")
 
 
 def namespaces(client: Client, given: Sequence[str]) -> tuple[str, ...]:

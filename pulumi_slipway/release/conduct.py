@@ -13,7 +13,7 @@ from lightkube.resources.core_v1 import Pod, Service
 from lightkube.resources.discovery_v1 import EndpointSlice
 from lightkube.types import PatchType
 
-from pulumi_slipway.cluster.retry import patiently
+from pulumi_slipway.cluster.retry import while_away
 from pulumi_slipway.core.errors import UserError, WorkloadError
 from pulumi_slipway.core.model import (
     HOME,
@@ -210,7 +210,7 @@ class Conductor:
         name = self.subject.name + step.track.suffix
         body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": step.pods}}
         try:
-            patiently(
+            while_away(
                 lambda: self.client.patch(
                     Deployment,
                     name,
@@ -228,7 +228,7 @@ class Conductor:
     def _emptied(self, track: TrackName) -> None:
         name, until = self.subject.name + track.suffix, time.monotonic() + EMPTIED_SECONDS
         while time.monotonic() < until:  # nothing depends on it but how long the release takes
-            live = patiently(lambda: read(self.client, Deployment, name, self.subject.namespace))
+            live = while_away(lambda: read(self.client, Deployment, name, self.subject.namespace))
             if live is None or (rollout.is_observed(live) and not live["status"].get("replicas")):
                 return
             self.interrupt.sleep(POLL_SECONDS)
@@ -236,7 +236,7 @@ class Conductor:
     def _apply(self, track: TrackName, release: Release, pods: int | None) -> None:
         manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
         body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
-        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
+        while_away(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
         self._note(Moment(Event.APPLIED, track=track, release=release.id))
 
     def _ready(self, step: Ready) -> None:
@@ -261,7 +261,7 @@ class Conductor:
         service = self.subject.called("Service", PREVIEW if step.preview else "")
         deadline = time.monotonic() + self.subject.workload.progress_deadline
         while True:
-            found = patiently(lambda: self._endpoints(service))
+            found = while_away(lambda: self._endpoints(service))
             wanted = {name for name, ready in self._pods(step.track).items() if ready}
             if wanted == {name for name, ready in found.items() if ready}:
                 if not step.preview:
@@ -282,7 +282,7 @@ class Conductor:
             return
         body = {"spec": {"selector": pool_selector(self.subject, pool)}}
         try:
-            patiently(
+            while_away(
                 lambda: self.client.patch(
                     Service,
                     self.subject.called("Service"),
@@ -297,13 +297,13 @@ class Conductor:
                 raise
             manifest = manifests.service(self.subject, pool)  # deleted by hand: users wait for no release
             made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
-            patiently(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
+            while_away(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
         self._note(Moment(Event.SWITCHED_BACK, track=HOME[pool]))
         self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
 
     def _remove(self, track: TrackName) -> None:
         try:
-            patiently(
+            while_away(
                 lambda: self.client.delete(
                     Deployment, self.subject.name + track.suffix, namespace=self.subject.namespace
                 )
@@ -313,7 +313,7 @@ class Conductor:
                 raise
 
     def _serving(self) -> Pool | None:
-        service = patiently(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
+        service = while_away(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
         return pool_of(self.subject, service)
 
     def _endpoints(self, service: str) -> dict[str, bool]:
@@ -331,7 +331,7 @@ class Conductor:
     def _pods(self, track: TrackName) -> dict[str, bool]:
         """The track's pods that are not on their way out, by name, and whether they are ready."""
         labels = manifests.deployment(self.subject, track, {}, None)["spec"]["selector"]["matchLabels"]
-        found = patiently(lambda: [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)])
+        found = while_away(lambda: [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)])
         return {str(p.metadata.name): _ready(p) for p in found if p.metadata and not p.metadata.deletionTimestamp}
 
     # Checks

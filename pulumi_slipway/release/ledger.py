@@ -14,7 +14,7 @@ from lightkube import Client
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
-from pulumi_slipway.cluster.retry import patiently
+from pulumi_slipway.cluster.retry import while_away
 from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
 from pulumi_slipway.release import earlier_ledger
 
@@ -245,7 +245,7 @@ class Book:
 
     def save(self) -> None:
         """Stores the records, with patience: a release must not fail since the API server restarts."""
-        patiently(lambda: self._store(self.records))
+        while_away(lambda: self._store(self.records))
 
     def _end(self, outcome: Phase, message: str) -> None:
         last = self.last

@@ -10,7 +10,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from pulumi_slipway.cluster import retry as patience
+from pulumi_slipway.cluster import retry
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import (
     HOME,
@@ -132,7 +132,7 @@ class Api(Cluster):
 @pytest.fixture
 def api(monkeypatch):
     """Blue serves v1, green has v2 with all its pods, a preview Service points to it."""
-    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     made = Api()
     made.faults, made.always, made.asked = [], None, 0
     for track, one in ((BLUE, V1), (GREEN, V2)):
@@ -445,8 +445,7 @@ def test_an_api_server_that_is_away_for_a_moment_is_waited_for(api, step, fault)
 
 
 def test_one_that_stays_away_ends_the_run_and_leaves_the_release_for_the_next(api, monkeypatch):
-    monkeypatch.setattr(patience, "AWAY_SECONDS", 0.0)
-    monkeypatch.setattr(patience.patiently, "__defaults__", (0.0,))
+    monkeypatch.setattr(retry, "AWAY_SECONDS", 0.0)
     scene = Scene(api)
     scene.does(Begin(V2, GREEN))
     api.always = httpx2.ConnectError("refused")
@@ -456,7 +455,7 @@ def test_one_that_stays_away_ends_the_run_and_leaves_the_release_for_the_next(ap
 
 
 def test_a_ledger_that_can_not_be_written_does_not_hide_why_the_release_failed(api, monkeypatch):
-    monkeypatch.setattr(patience.patiently, "__defaults__", (0.0,))
+    monkeypatch.setattr(retry, "AWAY_SECONDS", 0.0)
     scene = Scene(api, BAD)
     scene.does(Begin(V2, GREEN))
 

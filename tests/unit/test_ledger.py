@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_slipway.cluster import retry as patience
+from pulumi_slipway.cluster import retry
 from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.ledger import Book, decode, encode, kept
@@ -150,7 +150,7 @@ def test_an_empty_book_can_be_asked_for_anything():
 
 
 def test_a_write_waits_for_an_api_server_that_is_away(monkeypatch):
-    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     answers = [httpx2.ConnectError("refused"), httpx2.ReadTimeout("silent"), None]
 
     def store(records):

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulumi_slipway.cluster.time_limit import POLL_SECONDS, Stopped
 from pulumi_slipway.release.checks import supervisor
-from pulumi_slipway.release.checks.asking import POLL_SECONDS, Stopped
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.wording import filled, number
 

@@ -12,7 +12,7 @@ from lightkube.resources.batch_v1 import Job as JobResource
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import CascadeType
 
-from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks.command import judged
 from pulumi_slipway.release.checks.job_manifest import job_name, manifest
 from pulumi_slipway.release.checks.model import Reading, Status, Target
