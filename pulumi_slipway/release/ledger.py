@@ -24,7 +24,7 @@ STACK = "slipway.dev/stack"
 """Annotation of a ledger: the stack, as `<project>/<name>`, that the workload belongs to."""
 PROMOTES = "slipway.dev/promotes-from"
 """Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
-TOLD = 10
+DETAILED = 10
 """Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
 MOMENTS = 100
 """Moments of one release at most: its first and its last ones."""
@@ -76,7 +76,7 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
 
 def encode(records: tuple[Record, ...]) -> dict[str, str]:
     """The `data` of a ledger: one JSON document a record, under its sequence number."""
-    told = records[-TOLD:]
+    detailed = records[-DETAILED:]
     return {
         f"{record.sequence:06d}": json.dumps(
             {
@@ -94,9 +94,9 @@ def encode(records: tuple[Record, ...]) -> dict[str, str]:
                 "steps": record.steps,
                 "keptUntil": record.kept_until,
                 "checks": [
-                    {**vars(check), "values": check.values if record in told else ()} for check in record.checks
+                    {**vars(check), "values": check.values if record in detailed else ()} for check in record.checks
                 ],
-                "timeline": [_entry(moment) for moment in record.timeline] if record in told else [],
+                "timeline": [_entry(moment) for moment in record.timeline] if record in detailed else [],
                 "rejected": record.rejected,
                 "left": record.left,
                 "template": json.loads(record.release.template),

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from lightkube import Client
@@ -16,12 +15,13 @@ from pulumi_slipway.core.model import Manifest, Observed, Record, Release, Track
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, image, ledger, manifests, secret_env
+from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe, refuse_foreign
-from pulumi_slipway.release.promotion import promote
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.source.content import content_of
 from pulumi_slipway.source.definition import Rendered, filled, readable
@@ -97,8 +97,8 @@ def prepare(
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
-    told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
-    if told:  # nothing waits here: what waits is in the environment before this one
+    confirmed = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
+    if confirmed:  # nothing waits here: what waits is in the environment before this one
         run = replace(run, action=Action.DEPLOY)
     kinds = kinds or Kinds(client)
     if run.action is not Action.DEPLOY and not _deployed(kinds, subject, world, exists=found is not None):
@@ -109,11 +109,11 @@ def prepare(
     rules = rules_of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
-    secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
-    wanted = _wanted_image(
-        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
+    secret = wanted_secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
+    wanted = wanted_image(
+        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, confirmed=confirmed
     )
-    template, copies = manifests.configured(subject, wanted, secret.name if secret else None)
+    template, copies = pod_template(subject, wanted, secret.name if secret else None)
     desired = Release.of(template)
     known: dict[tuple[str, str], Manifest | None] = {
         (it["kind"], it["metadata"]["name"]): content_of(it) for it in copies.values()
@@ -185,69 +185,6 @@ def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
     )
     if lacking:
         raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
-
-
-def _secret(
-    subject: Subject, world: World, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]
-) -> secret_env.Content | None:
-    if not subject.workload.secret_env:
-        return None
-    values, missing = secret_env.values(subject.workload.secret_env, environment)
-    if not missing:
-        return secret_env.content(subject, values)
-    text = (
-        f"slipway:workloads.{subject.name}.secretEnv: {', '.join(missing)} not in the job's environment: "
-        "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
-    )
-    live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
-    held = Release.of(live.template).secret_env if live else None
-    if not preview:
-        raise UserError(text)
-    warn(text + "; this preview takes the values to be unchanged")
-    return secret_env.Content(held or f"{subject.name}-env-unknown", None)
-
-
-def _wanted_image(
-    subject: Subject,
-    world: World,
-    run: Run,
-    environment: Mapping[str, str],
-    *,
-    preview: bool,
-    warn: Callable[[str], None],
-    tell: Callable[[str], None],
-    promoted: Sequence[Record] | None,
-    told: bool,
-) -> str:
-    """The image to run: SLIPWAY_IMAGE, else the settings' or what may be promoted, else what is live; as a digest."""
-    live = world.observed.live_image()
-    asked = run.images.get(subject.name) or subject.workload.image
-    rule = subject.environment.promote_from
-    if rule and promoted is not None and run.action is Action.DEPLOY:
-        if asked is not None:
-            asked = _resolved(asked, environment, preview=preview, warn=warn)
-        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), told=told)
-        tell(f"{subject.name}: {choice.why}")
-        asked = choice.image
-    wanted = asked or live
-    if wanted is None:
-        raise UserError(
-            f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
-            f"set {variable(subject.name)} in the job, or `image` in the stack file"
-        )
-    if wanted == live or run.action is not Action.DEPLOY:
-        return live or wanted
-    return _resolved(wanted, environment, preview=preview, warn=warn)
-
-
-def _resolved(wanted: str, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]) -> str:
-    try:
-        return image.resolve(wanted, environment)
-    except image.ImageUnresolved as error:
-        if not preview:
-            raise
-        warn(f"{error}; this preview shows it as given")
-        return wanted
 
 
 def _held(  # noqa: PLR0917

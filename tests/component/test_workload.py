@@ -56,7 +56,7 @@ class Cluster:
         self._record, self._versions = record, count(1)
         self.objects = {kind: {} for kind in SUFFIXES}
         self.secrets = {}
-        monkeypatch.setattr("pulumi_slipway.release.prepare.image.resolve", lambda image, _: image)
+        monkeypatch.setattr("pulumi_slipway.release.wanted.image.resolve", lambda image, _: image)
         monkeypatch.setattr(
             "pulumi_slipway.release.prepare.held_secret", lambda _client, _ns, name: (self.secrets.get(name), True)
         )

@@ -12,8 +12,9 @@ from pulumi_slipway.cluster import retry
 from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.ledger import Book, decode, encode, kept
-from pulumi_slipway.release.manifests import Subject, pod_template
+from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import observe
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.settings import Workload
 from tests.unit.simulation import ENVIRONMENT, NAME, Cluster, release
 
@@ -237,7 +238,7 @@ RECORDS = st.lists(
         ).map(tuple),
         steps=st.integers(0, 20),
     ),
-    max_size=ledger.TOLD,
+    max_size=ledger.DETAILED,
 ).map(lambda records: tuple(Record(**{**vars(r), "sequence": n}) for n, r in enumerate(records, 1)))
 
 
@@ -251,7 +252,7 @@ def test_older_records_lose_their_timeline_and_values_and_keep_what_came_of_thei
     at = BEGAN.isoformat()
     whole = tuple(
         Record(number, V1, HEALTHY, at, at, 1.0, checks=(check,), timeline=(Moment(Event.BEGUN, at),))
-        for number in range(1, ledger.TOLD + 2)
+        for number in range(1, ledger.DETAILED + 2)
     )
     oldest, *others = decode(encode(whole))
     assert (oldest.timeline, oldest.checks[0].values) == ((), ())
@@ -278,7 +279,7 @@ def test_what_is_stored_can_be_read_by_a_person_with_kubectl():
 
 def test_a_hundred_releases_with_long_tales_stay_below_the_limit_of_a_config_map():
     settings = Workload.model_validate({"env": {f"VARIABLE_{n}": "x" * 40 for n in range(30)}, "keepReleases": 100})
-    template = pod_template(
+    template, _ = pod_template(
         Subject(NAME, ENVIRONMENT, settings), f"registry.example.com/group/app@sha256:{'a' * 64}", None
     )
     made, stored, clock = book(keep=100)

@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from pulumi_slipway.cli import read, render, status
-from pulumi_slipway.cli.view import workloads
+from pulumi_slipway.cli.workloads import workloads
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.model import Phase, Pool, Record, Release, TrackName
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.settings import Environment, Workload
 
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
@@ -22,7 +23,7 @@ BLUE, GREEN, STABLE, CANARY = TrackName.BLUE, TrackName.GREEN, TrackName.STABLE,
 
 
 def release(letter, subject=SUBJECT):
-    return Release.of(manifests.pod_template(subject, f"registry/app@sha256:{letter * 64}", None))
+    return Release.of(pod_template(subject, f"registry/app@sha256:{letter * 64}", None)[0])
 
 
 V1, V2 = release("1"), release("2")
