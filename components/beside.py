@@ -9,9 +9,10 @@ from lightkube import Client
 from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.release.declared import declared
+from pulumi_slipway.release.extra_objects import Beside
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT, Subject
-from pulumi_slipway.release.prepare import Beside, declared
 from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")

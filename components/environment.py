@@ -19,6 +19,7 @@ from pulumi_slipway.components.source import definition
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
 from pulumi_slipway.release import ledger
@@ -29,7 +30,7 @@ from pulumi_slipway.release.prepare import Prepared, prepare
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.settings import Workload as WorkloadSettings
-from pulumi_slipway.source.definition import SourceError
+from pulumi_slipway.source.rendered import SourceError
 
 LEAVING_SECONDS = 120
 """Longer than most pods take to stop."""
@@ -138,9 +139,7 @@ def _of_other_stacks(workloads: Collection[str], found: Snapshot) -> dict[str, s
     """The workloads that another stack of this environment has deployed, and which."""
     own = f"{pulumi.get_project()}/{pulumi.get_stack()}"
     ledgers = {name: found["ConfigMap"].get(ledger.name(name), {}) for name in workloads}
-    stacks = {
-        name: it.get("metadata", {}).get("annotations", {}).get(ledger.STACK, own) for name, it in ledgers.items()
-    }
+    stacks = {name: it.get("metadata", {}).get("annotations", {}).get(STACK, own) for name, it in ledgers.items()}
     return {name: stack for name, stack in stacks.items() if stack != own}
 
 

@@ -23,16 +23,18 @@ from pulumi_slipway.components.program import at_end, interrupted, moving
 from pulumi_slipway.components.remade import remade
 from pulumi_slipway.components.strategies import BlueGreen, Canary
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import PAUSED, PROMOTES, PROVENANCE, RELEASE_LABEL, RUNS, STACK
 from pulumi_slipway.core.model import Manifest, Phase, Pool, TrackName
 from pulumi_slipway.core.model import Release as ReleaseOf
 from pulumi_slipway.core.plan import LEDGER, SERVICE, TrackPlan
 from pulumi_slipway.core.steps import Gate
 from pulumi_slipway.release import ledger, manifests
-from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.conduct import Conductor
+from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.interrupt import Interrupt, Interrupted
-from pulumi_slipway.release.ledger import PROMOTES, STACK
+from pulumi_slipway.release.live import SCALER
 from pulumi_slipway.release.manifests import PREVIEW
-from pulumi_slipway.release.prepare import PROVENANCE, RUNS, Prepared, declared
+from pulumi_slipway.release.prepare import Prepared
 
 
 @dataclass
@@ -145,11 +147,11 @@ class Release(pulumi.ComponentResource):
         """The ledger's annotations: which release is live after this run, and which one waits."""
         plan = self._prepared.plan
         live = next((track.release for track in plan.tracks if track.track is plan.live), None) or plan.release.id
-        paused = {"slipway.dev/paused": plan.release.id} if plan.phase is Phase.PAUSED else {}
+        paused = {PAUSED: plan.release.id} if plan.phase is Phase.PAUSED else {}
         rule = self._prepared.subject.environment.promote_from
         promotes = {PROMOTES: f"{rule.environment}/{rule.namespace}/{rule.verified_for}"} if rule else {}
         stack = f"{pulumi.get_project()}/{pulumi.get_stack()}"
-        return {"slipway.dev/release": live, STACK: stack, **paused, **promotes}
+        return {RELEASE_LABEL: live, STACK: stack, **paused, **promotes}
 
     def _preview_service(self, pool: Pool) -> KubernetesObject:
         return self._written(

@@ -11,8 +11,9 @@ import yaml
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.settings import Workload
 from pulumi_slipway.settings.source import Helm, HelmImage
-from pulumi_slipway.source.definition import IMAGE, REPOSITORY, TAG, Definition, Rendered, SourceError, define, left_out
+from pulumi_slipway.source.definition import Definition, define, left_out
 from pulumi_slipway.source.documents import documents
+from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, SourceError
 
 FILE_LIMIT = 10 << 20
 """Bytes of a file of manifests or values."""

@@ -14,7 +14,8 @@ from pulumi_slipway.components.prune import Left
 from pulumi_slipway.components.release import Release, ReleaseArgs
 from pulumi_slipway.components.remade import remade
 from pulumi_slipway.release import manifests
-from pulumi_slipway.release.prepare import Held, Prepared, declared
+from pulumi_slipway.release.declared import declared
+from pulumi_slipway.release.prepare import Held, Prepared
 
 
 @dataclass

@@ -15,9 +15,11 @@ from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBi
 from pulumi_slipway.access import generation, variables
 from pulumi_slipway.access.generation import Generation
 from pulumi_slipway.access.kubeconfig import Cluster
-from pulumi_slipway.access.names import ACCOUNT_LABEL, CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
+from pulumi_slipway.access.names import CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.rights import READ, Right, listed, missing, rights
+from pulumi_slipway.core.keys import ACCOUNT_LABEL
+from pulumi_slipway.gitlab import GitLabError
 from pulumi_slipway.preflight import gitlab
 from pulumi_slipway.release.manifests import ownership
 from pulumi_slipway.settings import Access
@@ -143,7 +145,7 @@ def _refuse_taken(access: Access, project: gitlab.Project) -> None:
         if project.variables.get((variable.key, variable.scope), True) is False
     ]
     if taken:
-        raise gitlab.GitLabError("\n".join(taken))
+        raise GitLabError("\n".join(taken))
 
 
 def _generations(client: Client, namespace: str, environment: str, account: str) -> Iterable[Generation]:

@@ -14,25 +14,14 @@ from pulumi_slipway.cli.view import (
     WorkloadView,
 )
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import (
-    HOME,
-    POOL_LABEL,
-    TRACK_LABEL,
-    Manifest,
-    Observed,
-    Phase,
-    Record,
-    Release,
-    Track,
-    TrackName,
-)
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, PROMOTES, TRACK_LABEL
+from pulumi_slipway.core.model import HOME, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from pulumi_slipway.release import ledger, observe
 from pulumi_slipway.release.manifests import PREVIEW
 from pulumi_slipway.release.observe import Snapshot
 from pulumi_slipway.release.promotion import candidates, digest, promote
 from pulumi_slipway.settings.environment import PromoteFrom
 
-ENVIRONMENT = "slipway.dev/environment"
 INSTANCE = "app.kubernetes.io/instance"
 HISTORY = 5
 
@@ -52,7 +41,7 @@ def workloads(found: Mapping[str, Snapshot], now: datetime, only: Sequence[str] 
 
 def _named(snapshot: Snapshot) -> set[tuple[str, str]]:
     labels = [item["metadata"].get("labels", {}) for kind in snapshot.values() for item in kind.values()]
-    return {(it[ENVIRONMENT], it[INSTANCE]) for it in labels if ENVIRONMENT in it and INSTANCE in it}
+    return {(it[ENVIRONMENT_LABEL], it[INSTANCE]) for it in labels if ENVIRONMENT_LABEL in it and INSTANCE in it}
 
 
 def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, now: datetime) -> WorkloadView:
@@ -97,7 +86,7 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
 
 def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now: datetime) -> PromotionView | None:
     own = snapshot["ConfigMap"].get(ledger.name(name), {})
-    told = own.get("metadata", {}).get("annotations", {}).get(ledger.PROMOTES, "").split("/")
+    told = own.get("metadata", {}).get("annotations", {}).get(PROMOTES, "").split("/")
     if len(told) != 3 or not told[2].isdigit():
         return None
     source, namespace, seconds = told

@@ -11,7 +11,7 @@ from lightkube import Client
 from pulumi_slipway.cluster.client import web
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest
-from pulumi_slipway.source.definition import Rendered
+from pulumi_slipway.source.rendered import Rendered
 
 AT_ONCE = 16
 """Requests at the same time."""

@@ -7,19 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pulumi_slipway.core.keys import CONTAINER, HELD, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+
 Manifest = Mapping[str, Any]
 """A Kubernetes object, or a part of one, as plain data."""
-
-RELEASE_LABEL = "slipway.dev/release"
-"""Pod label that says which release a pod runs; its value is the release id."""
-TRACK_LABEL = "slipway.dev/track"
-"""Pod label, and part of a Deployment's selector, that says which track a pod belongs to."""
-POOL_LABEL = "slipway.dev/pool"
-"""Pod label that Services select by: stable and canary share one pool, blue and green have one each."""
-CONTAINER = "slipway.dev/container"
-"""Annotation of a pod template from a source: which container has the workload's image; else it is the first."""
-HELD = "slipway.dev/holds"
-"""Annotation of a pod template from a source: the ConfigMaps and Secrets that are kept as long as it may run."""
 
 
 class Phase(StrEnum):

@@ -14,7 +14,7 @@ from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.prepare import Prepared
 from pulumi_slipway.settings import Environment as EnvironmentSettings
-from pulumi_slipway.source.definition import Rendered, SourceError
+from pulumi_slipway.source.rendered import Rendered, SourceError
 
 OPTIONAL = {
     "poddisruptionbudgets.policy": "PodDisruptionBudget",

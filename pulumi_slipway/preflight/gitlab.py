@@ -9,16 +9,13 @@ import gitlab
 from gitlab import Gitlab
 from gitlab.v4.objects import Project as Remote
 
-from pulumi_slipway.gitlab import GitLabError, api_url, connect, refusals
+from pulumi_slipway.gitlab import GitLabError, connect, refusals
 
 TOKEN = "GITLAB_TOKEN"  # noqa: S105  a name, not a token
 MAINTAINER = 40
 """Least role that may write variables and protections (docs: user/permissions, project CI/CD)."""
 MARK = "Managed by Slipway"
 """Description of the variables and environments that are ours."""
-
-
-__all__ = ["MARK", "GitLabError", "Project", "api_url", "check"]
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,7 @@ import httpx2
 from lightkube import Client
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import (
-    HOME,
-    CheckResult,
-    Event,
-    Moment,
-    Phase,
-    Pool,
-    TrackName,
-)
+from pulumi_slipway.core.model import HOME, CheckResult, Event, Moment, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -36,7 +28,7 @@ from pulumi_slipway.core.steps import (
     Scale,
     Step,
 )
-from pulumi_slipway.release import checks, live, manifests, rollout
+from pulumi_slipway.release import checks, manifests, rollout
 from pulumi_slipway.release.checks.clock import InterruptibleClock
 from pulumi_slipway.release.checks.model import Status, Target, Verdict
 from pulumi_slipway.release.interrupt import Interrupt
@@ -48,7 +40,6 @@ from pulumi_slipway.release.standing import standing
 from pulumi_slipway.settings.checks import Check as CheckSettings
 from pulumi_slipway.settings.strategy import CanaryStep
 
-SCALER = live.SCALER
 POLL_SECONDS = 0.1
 EMPTIED_SECONDS = 10.0
 """A controller takes a part of a second; one that is away is met again where the release's own pods are waited for."""

@@ -20,10 +20,6 @@ from pulumi_slipway.release import earlier_ledger
 
 FIELD_MANAGER = "slipway-ledger"
 SUFFIX = "-releases"
-STACK = "slipway.dev/stack"
-"""Annotation of a ledger: the stack, as `<project>/<name>`, that the workload belongs to."""
-PROMOTES = "slipway.dev/promotes-from"
-"""Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
 DETAILED = 10
 """Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
 MOMENTS = 100

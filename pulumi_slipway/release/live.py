@@ -11,7 +11,8 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 from lightkube.types import PatchType
 
 from pulumi_slipway.cluster.retry import while_away
-from pulumi_slipway.core.model import POOL_LABEL, RELEASE_LABEL, Manifest, Pool, Release, TrackName
+from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL
+from pulumi_slipway.core.model import Manifest, Pool, Release, TrackName
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.manifests import MANAGER, Subject, pool_selector
 from pulumi_slipway.release.observe import pool_of, read

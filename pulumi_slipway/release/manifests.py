@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_slipway.core.model import POOL_LABEL, TRACK_LABEL, Manifest, Pool, TrackName
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import Manifest, Pool, TrackName
 from pulumi_slipway.settings import Autoscaler, Environment, Workload
-from pulumi_slipway.source.definition import AUTOSCALER, Definition
+from pulumi_slipway.source.definition import Definition
+from pulumi_slipway.source.rendered import AUTOSCALER
 
 MANAGER = "slipway"
 """In whose name the objects are applied, by the provider and where an object is made again (components/remade.py)."""
@@ -121,7 +123,7 @@ class Subject:
 
 def ownership(environment: str) -> dict[str, str]:
     """The labels that say whose an object is: an observed object without them is never written to."""
-    return {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/environment": environment}
+    return {"app.kubernetes.io/managed-by": "slipway", ENVIRONMENT_LABEL: environment}
 
 
 PREVIEW = "-preview"

@@ -14,7 +14,8 @@ from lightkube.resources.networking_v1 import Ingress, NetworkPolicy
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import RELEASE_LABEL, TRACK_LABEL, Manifest, Observed, Pool, Track, TrackName
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import Manifest, Observed, Pool, Track, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
 
@@ -165,7 +166,7 @@ def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     ours = subject.owned
     if ours.items() <= labels.items():
         return
-    owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    owner = labels.get(ENVIRONMENT_LABEL) or labels.get("app.kubernetes.io/managed-by") or "someone else"
     if ownership(subject.environment.name).items() <= labels.items():
         owner = f"workload {labels.get('app.kubernetes.io/instance')}"
     raise UserError(

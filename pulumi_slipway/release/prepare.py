@@ -3,28 +3,28 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from lightkube import Client
 
-from pulumi_slipway.cluster.kinds import Kinds, Unreadable
+from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.core.action import variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.keys import PROVENANCE, RUNS
 from pulumi_slipway.core.model import Manifest, Observed, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
 from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.drift import drift
+from pulumi_slipway.release.extra_objects import Beside, beside
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe, refuse_foreign
+from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.source.content import content_of
-from pulumi_slipway.source.definition import Rendered, filled, readable
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,6 @@ class Held:
     live: Manifest | None = field(repr=False)
     readable: bool = True
     """Whether this identity may read it; where not, `live` is None though there may be one."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
-
-    wanted: Rendered
-    live: Manifest | None
-    readable: bool = True
-    """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +123,7 @@ def prepare(
         deployments=deployments,
         held=_held(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        beside=_beside(kinds, subject, decided.release.image, exists=found is not None),
+        beside=beside(kinds, subject, decided.release.image, exists=found is not None),
     )
 
 
@@ -141,29 +131,7 @@ def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> 
     """Whether anything of it is there that a run must not take away; what may not be read might be."""
     if world.observed.tracks or world.live("ConfigMap", ledger.SUFFIX):
         return True
-    return any(one.live is not None or not one.readable for one in _beside(kinds, subject, "", exists=exists))
-
-
-def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
-    if subject.source is None:
-        return ()
-    wanted = [
-        Rendered(readable(filled(one.manifest, image)), one.place)
-        for one in subject.source.others
-        if not subject.source.scales(one)
-    ]
-    live: list[Manifest | Unreadable | None] = [None] * len(wanted)
-    if exists:
-        live = kinds.live(subject.namespace, wanted)
-    beside = []
-    for one, found in zip(wanted, live, strict=True):
-        if isinstance(found, Unreadable):
-            beside.append(Beside(one, None, readable=False))
-            continue
-        if found is not None:
-            refuse_foreign(subject, one.kind, found)
-        beside.append(Beside(one, found))
-    return tuple(beside)
+    return any(one.live is not None or not one.readable for one in beside(kinds, subject, "", exists=exists))
 
 
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
@@ -219,44 +187,3 @@ def _held(  # noqa: PLR0917
                 f"gone from the cluster: deploy an image with {variable(subject.name)} instead"
             )
     return held
-
-
-OBSERVED = "slipway.dev/observed"
-"""What was observed of the object that a run was to mend; a change of it updates the object."""
-
-
-PROVENANCE = "slipway.dev/by-"
-"""Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
-RUNS = "slipway.dev/image"
-"""Annotation with the image, by its digest, of the release that the object was written for."""
-
-
-def declared(
-    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """The manifest with the annotation that makes the engine see what the cluster says.
-
-    The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
-    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
-    value; where there is none, components/state.py sees to it. `always`: differ in any case. `by`: annotations that
-    tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
-    """
-    had = (live or {}).get("metadata", {}).get("annotations", {})
-    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
-    if live is None:
-        value, told = None, dict(by or {})
-    elif always or drift(_comparable(wanted), live):
-        value = live["metadata"]["resourceVersion"]
-        told = dict(by or {})
-    else:
-        value = had.get(OBSERVED)
-    observed = {OBSERVED: value} if value else {}
-    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
-    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
-
-
-def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Without the annotations that speak to the provider: whether they reach the live object is its affair."""
-    metadata = wanted["metadata"]
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if not k.startswith("pulumi.com/")}
-    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}

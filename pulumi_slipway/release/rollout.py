@@ -12,7 +12,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from pulumi_slipway.core.errors import WorkloadError
-from pulumi_slipway.core.model import RELEASE_LABEL, Manifest, TrackName
+from pulumi_slipway.core.keys import RELEASE_LABEL
+from pulumi_slipway.core.model import Manifest, TrackName
 from pulumi_slipway.release.observe import read
 from pulumi_slipway.release.observe import track as said_by
 

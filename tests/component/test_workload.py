@@ -15,13 +15,14 @@ from pulumi_slipway.components import prune
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.core.plan import LEDGER, SERVICE
 from pulumi_slipway.core.steps import Begin, Close, Finish, Mark, Scale
 from pulumi_slipway.preflight.environment import policed
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import SUFFIXES
-from pulumi_slipway.release.prepare import OBSERVED, Held, prepare
+from pulumi_slipway.release.prepare import Held, prepare
 from pulumi_slipway.settings import Action, Environment, Run
 from pulumi_slipway.settings import Workload as Settings
 

@@ -9,8 +9,8 @@ from lightkube.resources.core_v1 import Secret, Service
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 from lightkube.types import PatchType
 
+from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.core.model import Phase
-from pulumi_slipway.release.prepare import OBSERVED
 from tests.engine.cluster_view import deployment, image, pods, records, release
 from tests.engine.harness import Project, app, stack
 from tests.engine.strategies import SOAK, soak

@@ -18,17 +18,20 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Moment, Observed, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.core.keys import OBSERVED, RELEASE_LABEL
+from pulumi_slipway.core.model import HOME, Moment, Observed, Phase, Pool, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, TrackPlan, Way, plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.checks.model import Status, Verdict
-from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.conduct import Conductor
+from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
+from pulumi_slipway.release.live import SCALER
 from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_selector
 from pulumi_slipway.release.observe import SUFFIXES, World, observe
-from pulumi_slipway.release.prepare import OBSERVED, _settled, declared
+from pulumi_slipway.release.prepare import _settled
 from pulumi_slipway.release.rollout import ReleaseFailed
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.settings import Action, Environment, Workload

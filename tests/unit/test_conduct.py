@@ -12,17 +12,8 @@ from lightkube.resources.discovery_v1 import EndpointSlice
 
 from pulumi_slipway.cluster import retry
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import (
-    HOME,
-    POOL_LABEL,
-    RELEASE_LABEL,
-    TRACK_LABEL,
-    Event,
-    Moment,
-    Phase,
-    Pool,
-    TrackName,
-)
+from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import HOME, Event, Moment, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan, Way
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (

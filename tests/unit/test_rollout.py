@@ -9,7 +9,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import RELEASE_LABEL, TrackName
+from pulumi_slipway.core.keys import RELEASE_LABEL
+from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.release import rollout
 from pulumi_slipway.release.rollout import HOPELESS_SECONDS, STALLED_SECONDS, ReleaseFailed
 
