@@ -11,6 +11,7 @@ from lightkube import Client
 
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.cluster.retry import briefly
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.provider import kubernetes_provider
@@ -21,7 +22,14 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.core.model import TrackName
-from pulumi_slipway.preflight.environment import Ledgers, apart, kinds_brought, ledgers_before, needed_rights, policed
+from pulumi_slipway.preflight.environment import (
+    Ledgers,
+    kinds_brought,
+    ledgers_before,
+    needed_rights,
+    policy_warnings,
+    refuse_shared_pods,
+)
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
@@ -58,10 +66,10 @@ class Environment(pulumi.ComponentResource):
         cluster.check(client, namespace, ())  # the provider would wait a minute for a silent one
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         subjects = _subjects(args, provider)
-        apart(subjects.values())
+        refuse_shared_pods(subjects.values())
         kinds = Kinds(client)
-        with cluster.telling(client):
-            brought = cluster.again(lambda: kinds_brought(kinds, subjects.values()))
+        with cluster.as_preflight_error(client):
+            brought = briefly(lambda: kinds_brought(kinds, subjects.values()))
         exists = cluster.check(client, namespace, needed_rights(subjects.values(), preview=preview, brought=brought))
         if not exists and not preview:
             raise cluster.PreflightError(
@@ -70,17 +78,17 @@ class Environment(pulumi.ComponentResource):
         if not exists:
             log.warn(f"namespace {namespace} does not exist yet: this preview shows everything as new")
         before_write = BeforeWrite()
-        with cluster.telling(client):
+        with cluster.as_preflight_error(client):
             found = _settled(client, args.settings, log) if exists else None
             there = deployed(found or {}, args.settings.name)
             others = _of_other_stacks(there, found or {})
             _refuse_to_adopt(subjects, others, args)
             for line in _gone(there - set(subjects) - set(others), args.settings, before_write):
                 log.warn(line)
-            held = cluster.again(lambda: contents(client, found, args.settings)) if found else []
+            held = briefly(lambda: contents(client, found, args.settings)) if found else []
             offered = ledgers_before(client, args.settings)
             prepared = _prepared(kinds, subjects, args.run, found, offered, log=log, preview=preview)
-            for warning in policed(client, args.settings, prepared.values(), exists=exists):
+            for warning in policy_warnings(client, args.settings, prepared.values(), exists=exists):
                 log.warn(warning)
         below = pulumi.ResourceOptions(parent=self, provider=provider)
         self.workloads: dict[str, Workload] = {}
@@ -117,7 +125,7 @@ def _settled(client: Client, settings: EnvironmentSettings, log: Log) -> Snapsho
     """What is in the namespace, once nothing of ours there is on its way out: what is made beside it would go, too."""
     until, told = time.monotonic() + LEAVING_SECONDS, False
     while True:
-        found = cluster.again(lambda: snapshot(client, settings.namespace))
+        found = briefly(lambda: snapshot(client, settings.namespace))
         left = leaving(found, settings.name)
         if not left:
             return found

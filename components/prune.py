@@ -72,6 +72,6 @@ def _wanted(prepared: Prepared) -> set[tuple[str, str]]:
         ("ConfigMap", ledger.name(subject.name)),
         *([("Service", f"{subject.name}{PREVIEW}")] if prepared.plan.preview else []),
         *((kind, subject.called(kind)) for kind, make in manifests.OPTIONAL.items() if make(subject) is not None),
-        *prepared.held,
-        *((it.wanted.kind, it.wanted.name) for it in prepared.beside),
+        *prepared.configs,
+        *((it.wanted.kind, it.wanted.name) for it in prepared.extra_objects),
     }

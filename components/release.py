@@ -20,7 +20,7 @@ from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.program import at_end, interrupted, moving
-from pulumi_slipway.components.remade import remade
+from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.components.strategies import BlueGreen, Canary
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import PAUSED, PROMOTES, PROVENANCE, RELEASE_LABEL, RUNS, STACK
@@ -207,7 +207,7 @@ class Release(pulumi.ComponentResource):
         wanted = declared(dict(manifest), live, always=gate is not None or bool(left), by=by)
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = Works([*first, *gates, *last], update=remade(self._args.client, kind, wanted, live))
+        works = Works([*first, *gates, *last], update=recreate_if_deleted(self._args.client, kind, wanted, live))
         opts = pulumi.ResourceOptions(parent=parent or self, depends_on=[*after])
         return KubernetesObject(kind, name, wanted, self._args.before_write, works, opts)
 

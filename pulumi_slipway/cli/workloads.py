@@ -86,10 +86,10 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
 
 def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now: datetime) -> PromotionView | None:
     own = snapshot["ConfigMap"].get(ledger.name(name), {})
-    told = own.get("metadata", {}).get("annotations", {}).get(PROMOTES, "").split("/")
-    if len(told) != 3 or not told[2].isdigit():
+    rule = own.get("metadata", {}).get("annotations", {}).get(PROMOTES, "").split("/")
+    if len(rule) != 3 or not rule[2].isdigit():
         return None
-    source, namespace, seconds = told
+    source, namespace, seconds = rule
     if namespace not in found:
         return PromotionView(source, "", "", f"not looked at: add --namespace {namespace}")
     before = ledger.decode(found[namespace]["ConfigMap"].get(ledger.name(name), {}).get("data"))

@@ -27,9 +27,6 @@ CHECK_SECONDS = 6.0
 """For the whole check: with the engine's own start a run against a silent cluster ends within 10 s."""
 
 
-again = briefly
-
-
 class PreflightError(UserError):
     """The cluster can't be used as it is; nothing was written."""
 
@@ -75,7 +72,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
     def ask() -> tuple[list[Right], bool | None]:
         return missing(client, namespace, wanted), _exists(client, namespace)
 
-    with telling(client):
+    with as_preflight_error(client):
         try:
             lacking, exists = within(CHECK_SECONDS, threading.Event(), lambda: briefly(ask))
         except Overdue:  # looking up a name knows no timeout, and each of its addresses has its own
@@ -100,7 +97,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
 
 
 @contextmanager
-def telling(client: Client) -> Iterator[None]:
+def as_preflight_error(client: Client) -> Iterator[None]:
     """Turns what the API server refuses or does not answer within the block into a PreflightError."""
     server = _server(client)
     try:

@@ -17,7 +17,7 @@ ACCOUNT_LABEL = "slipway.dev/token-of"
 
 CONTAINER = "slipway.dev/container"
 """Annotation of a pod template from a source: which container has the workload's image; else it is the first."""
-HELD = "slipway.dev/holds"
+CONFIGS = "slipway.dev/holds"
 """Annotation of a pod template from a source: the ConfigMaps and Secrets that are kept as long as it may run."""
 OBSERVED = "slipway.dev/observed"
 """Annotation: what was observed of the object that a run was to mend; a change of it updates the object."""

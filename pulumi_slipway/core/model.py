@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from pulumi_slipway.core.keys import CONTAINER, HELD, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.keys import CONFIGS, CONTAINER, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object, or a part of one, as plain data."""
@@ -88,10 +88,10 @@ class Release:
         return self._environment_secrets[-1] if self._environment_secrets else None
 
     @property
-    def held(self) -> frozenset[tuple[str, str]]:
+    def configs(self) -> frozenset[tuple[str, str]]:
         """Kinds and names of what the pods take their configuration from: kept as long as the release may run."""
         template = json.loads(self.template)
-        named = (template["metadata"].get("annotations") or {}).get(HELD)
+        named = (template["metadata"].get("annotations") or {}).get(CONFIGS)
         if named is not None:
             return frozenset((kind, name) for kind, _, name in (one.partition("/") for one in named.split(",")))
         if CONTAINER in (template["metadata"].get("annotations") or {}):

@@ -41,7 +41,7 @@ def kinds_brought(kinds: Kinds, subjects: Iterable[Subject]) -> list[str]:
     return sorted(found)
 
 
-def apart(subjects: Iterable[Subject]) -> None:
+def refuse_shared_pods(subjects: Iterable[Subject]) -> None:
     """Refuses two workloads whose selectors find each other's pods; raises SourceError."""
     seen: list[Subject] = []
     for subject in subjects:
@@ -87,7 +87,7 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
             f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
             "first, or set promoteFrom.namespace"
         )
-    with cluster.telling(client):  # of the other cluster, where it is another
+    with cluster.as_preflight_error(client):  # of the other cluster, where it is another
         found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
 
     def of(workload: str) -> Sequence[Record]:
@@ -97,16 +97,18 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
     return of
 
 
-def policed(client: Client, settings: EnvironmentSettings, prepared: Iterable[Prepared], *, exists: bool) -> list[str]:
+def policy_warnings(
+    client: Client, settings: EnvironmentSettings, prepared: Iterable[Prepared], *, exists: bool
+) -> list[str]:
     """What the policy only warns of; raises PolicyDenied."""
     findings: list[policy.Finding] = []
     used: list[tuple[Manifest, int]] = []
     for one in prepared:
         serves = one.deployments.get(one.plan.live)  # none where it was deleted by hand, and this run only holds
         live = [{**serves, "kind": "Deployment"}] if serves else []
-        beside = [other.wanted.manifest for other in one.beside]
-        findings += policy.look(one.subject.name, [*live, *beside], served=live[0] if live else None)
-        for manifest in (*live, *beside):
+        extra = [other.wanted.manifest for other in one.extra_objects]
+        findings += policy.look(one.subject.name, [*live, *extra], served=live[0] if live else None)
+        for manifest in (*live, *extra):
             if spec := policy.pod_spec(manifest):
                 used.append((spec, int(manifest.get("spec", {}).get("replicas") or 1)))
     if exists and settings.policy.quota != "off":

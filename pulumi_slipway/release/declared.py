@@ -19,16 +19,16 @@ def declared(
     tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
     """
     had = (live or {}).get("metadata", {}).get("annotations", {})
-    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
+    provenance = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
     if live is None:
-        value, told = None, dict(by or {})
+        value, provenance = None, dict(by or {})
     elif always or drift(_comparable(wanted), live):
         value = live["metadata"]["resourceVersion"]
-        told = dict(by or {})
+        provenance = dict(by or {})
     else:
         value = had.get(OBSERVED)
     observed = {OBSERVED: value} if value else {}
-    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
+    annotations = {**(provenance if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 

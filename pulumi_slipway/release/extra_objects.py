@@ -10,7 +10,7 @@ from pulumi_slipway.source.rendered import Rendered, filled, readable
 
 
 @dataclass(frozen=True)
-class Beside:
+class ExtraObject:
     """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
 
     wanted: Rendered
@@ -19,7 +19,7 @@ class Beside:
     """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
 
 
-def beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
+def extra_objects(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[ExtraObject, ...]:
     """Those of a workload, with the release's image in them; `exists`: whether its namespace does."""
     if subject.source is None:
         return ()
@@ -31,12 +31,12 @@ def beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple
     live: list[Manifest | Unreadable | None] = [None] * len(wanted)
     if exists:
         live = kinds.live(subject.namespace, wanted)
-    beside = []
+    made = []
     for one, found in zip(wanted, live, strict=True):
         if isinstance(found, Unreadable):
-            beside.append(Beside(one, None, readable=False))
+            made.append(ExtraObject(one, None, readable=False))
             continue
         if found is not None:
             refuse_foreign(subject, one.kind, found)
-        beside.append(Beside(one, found))
-    return tuple(beside)
+        made.append(ExtraObject(one, found))
+    return tuple(made)

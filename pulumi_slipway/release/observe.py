@@ -29,7 +29,7 @@ KINDS: Mapping[str, type[Any]] = {
     "NetworkPolicy": NetworkPolicy,
     "Secret": Secret,
 }
-"""What a workload is made of. Secrets are looked up by name (`held_secret`)."""
+"""What a workload is made of. Secrets are looked up by name (`release_secret`)."""
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "Deployment": tuple(track.suffix for track in TrackName),
@@ -139,7 +139,7 @@ def _window_open(subject: Subject, observed: Observed, now: datetime) -> bool:
     return (now - since).total_seconds() < settings.rollback_window
 
 
-def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
+def release_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
     """A Secret that a release refers to, and whether this identity may read it; None where it is gone."""
     try:
         return read(client, Secret, name, namespace), True

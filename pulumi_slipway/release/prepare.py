@@ -17,9 +17,9 @@ from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
 from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.drift import drift
-from pulumi_slipway.release.extra_objects import Beside, beside
+from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe
+from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.release.wanted import wanted_image, wanted_secret
@@ -28,8 +28,8 @@ from pulumi_slipway.source.content import content_of
 
 
 @dataclass(frozen=True)
-class Held:
-    """A ConfigMap or Secret of one content that must be there after this run."""
+class VersionedConfig:
+    """A ConfigMap or Secret whose name ends with a hash of what is in it, and that must be there after this run."""
 
     content: Manifest | None = field(repr=False)
     """What it holds (`data`, `binaryData`, `type`); None where this identity may not read it: then it
@@ -49,17 +49,17 @@ class Prepared:
     plan: Plan
     deployments: Mapping[TrackName, Manifest]
     """Of every track that this run declares."""
-    held: Mapping[tuple[str, str], Held]
+    configs: Mapping[tuple[str, str], VersionedConfig]
     """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
     provenance: Mapping[str, str]
-    beside: tuple[Beside, ...] = ()
+    extra_objects: tuple[ExtraObject, ...] = ()
     """The other objects of its source, with the release's image in them."""
 
     @property
     def by(self) -> dict[str, str]:
         """The annotations that tell of this run."""
-        told = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
-        return {**told, RUNS: self.plan.release.image}
+        provenance = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
+        return {**provenance, RUNS: self.plan.release.image}
 
 
 def prepare(
@@ -121,9 +121,9 @@ def prepare(
         rules=rules,
         plan=_settled(decided, deployments, world),
         deployments=deployments,
-        held=_held(client, subject, world, decided.release, known, found, preview=preview),
+        configs=_configs(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        beside=beside(kinds, subject, decided.release.image, exists=found is not None),
+        extra_objects=extra_objects(kinds, subject, decided.release.image, exists=found is not None),
     )
 
 
@@ -131,7 +131,7 @@ def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> 
     """Whether anything of it is there that a run must not take away; what may not be read might be."""
     if world.observed.tracks or world.live("ConfigMap", ledger.SUFFIX):
         return True
-    return any(one.live is not None or not one.readable for one in beside(kinds, subject, "", exists=exists))
+    return any(one.live is not None or not one.readable for one in extra_objects(kinds, subject, "", exists=exists))
 
 
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
@@ -155,7 +155,7 @@ def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
         raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
 
 
-def _held(  # noqa: PLR0917
+def _configs(  # noqa: PLR0917
     client: Client,
     subject: Subject,
     world: World,
@@ -164,26 +164,26 @@ def _held(  # noqa: PLR0917
     found: Snapshot | None,
     *,
     preview: bool,
-) -> Mapping[tuple[str, str], Held]:
+) -> Mapping[tuple[str, str], VersionedConfig]:
     """What must be there after this run: of the release, of every track, of those on the ledger."""
-    needed = set(target.held)
+    needed = set(target.configs)
     for track in world.observed.tracks.values():
-        needed |= Release.of(track.template).held
+        needed |= Release.of(track.template).configs
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
-        needed |= record.release.held
-    held: dict[tuple[str, str], Held] = {}
+        needed |= record.release.configs
+    configs: dict[tuple[str, str], VersionedConfig] = {}
     for kind, name in sorted(needed):
         live, readable = None, True
         if found is not None and kind == "Secret":
-            live, readable = held_secret(client, subject.namespace, name)
+            live, readable = release_secret(client, subject.namespace, name)
         elif found is not None:
             live = found[kind].get(name)
         content = known.get((kind, name)) or (content_of(live) if live else None)
         if content is not None or not readable or preview:
-            held[kind, name] = Held(content, live, readable)
-        elif (kind, name) in target.held:
+            configs[kind, name] = VersionedConfig(content, live, readable)
+        elif (kind, name) in target.configs:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
                 f"gone from the cluster: deploy an image with {variable(subject.name)} instead"
             )
-    return held
+    return configs

@@ -44,13 +44,13 @@ def steps(record: Record, now: datetime) -> str:
     for row, (moment, begin, end) in enumerate(drawn):
         middle = 4 + ROW * row + ROW / 2
         what = happened(moment, record.steps)
-        told = title(f"{moment.at}: {what}, {lasting(end - begin)}")
+        tooltip = title(f"{moment.at}: {what}, {lasting(end - begin)}")
         width = across(end) - across(begin)
         kind = _kind(moment)
         bar = (
-            element("rect", told, x=across(begin), y=middle - 7, width=width, height=14, rx=3, class_=kind)
+            element("rect", tooltip, x=across(begin), y=middle - 7, width=width, height=14, rx=3, class_=kind)
             if width >= 3
-            else element("circle", told, cx=across(begin) + width / 2, cy=middle, r=4.5, class_=kind)
+            else element("circle", tooltip, cx=across(begin) + width / 2, cy=middle, r=4.5, class_=kind)
         )
         parts += [text(0, middle + 4, _short(what), "label"), bar]
         if end > begin:
@@ -74,11 +74,11 @@ def shares(record: Record, colours: Mapping[str, str], names: Mapping[str, str],
         for release in sorted(moment.pods, key=list(colours).index):
             share = 100 * moment.pods[release] / whole if whole else 0.0
             what = happened(moment, record.steps) or moment.at
-            told = f"{what}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
+            tooltip = f"{what}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
             parts.append(
                 element(
                     "rect",
-                    title(told),
+                    title(tooltip),
                     x=across(begin),
                     y=up(below + share),
                     width=max(right - across(begin), 0.5),
@@ -128,15 +128,15 @@ def values(check: CheckResult) -> str:
         x = across((at - start).total_seconds())
         if value is not None:
             run.append(f"{x:.1f},{up(value):.1f}")
-            told = title(f"{at:%H:%M:%S}: {value:.6g}, {status}")
-            dots.append(element("circle", told, cx=x, cy=up(value), r=3.5, class_=f"dot {status.lower()}"))
+            tooltip = title(f"{at:%H:%M:%S}: {value:.6g}, {status}")
+            dots.append(element("circle", tooltip, cx=x, cy=up(value), r=3.5, class_=f"dot {status.lower()}"))
             continue
         if len(run) > 1:
             parts.append(element("polyline", points=" ".join(run), class_="line"))
         run = []
         if status:
-            told = title(f"{at:%H:%M:%S}: no value, {status}")
-            dots.append(element("rect", told, x=x - 3, y=bottom - 3, width=6, height=6, class_=status.lower()))
+            tooltip = title(f"{at:%H:%M:%S}: no value, {status}")
+            dots.append(element("rect", tooltip, x=x - 3, y=bottom - 3, width=6, height=6, class_=status.lower()))
     return picture(bottom + 20, f"values of {check.name} over time", [*parts, *dots])
 
 

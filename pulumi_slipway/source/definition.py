@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_slipway.core.keys import CONTAINER, HELD
+from pulumi_slipway.core.keys import CONFIGS, CONTAINER
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.settings.source import Source
 from pulumi_slipway.source.content import content_of, digest, secret_digest
@@ -100,7 +100,7 @@ class Definition:
             main = next(it for it in template["spec"]["containers"] if it["name"] == self.container)
             main["envFrom"] = [*(main.get("envFrom") or []), {"secretRef": {"name": secret}}]
             used.add(f"Secret/{secret}")
-        annotations = {CONTAINER: self.container} | ({HELD: ",".join(sorted(used))} if used else {})
+        annotations = {CONTAINER: self.container} | ({CONFIGS: ",".join(sorted(used))} if used else {})
         metadata = template.setdefault("metadata", {})
         metadata["annotations"] = {**metadata.get("annotations", {}), **annotations}
         return template, {key: it for key, it in held.items() if key in used}

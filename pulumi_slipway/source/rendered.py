@@ -1,7 +1,7 @@
 """One object of a source, and the placeholders in it where the image goes.
 
 A source is rendered once: what a chart or an overlay makes of the image's name does not depend on which image it is,
-and a release can be told from the one before it without rendering again.
+and a release can be digest from the one before it without rendering again.
 """
 
 import base64
@@ -72,8 +72,8 @@ def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manife
         return [filled(value, image) for value in node]
     if not isinstance(node, str) or not any(mark in node for mark in (ARTICLES, REPOSITORY, TAG)):
         return node
-    repository, _, told = image.partition("@")
-    short = told.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
+    repository, _, digest = image.partition("@")
+    short = digest.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
     whole = re.sub(re.escape(IMAGE) + r"(@sha256:[0-9a-f]{64})?", image, node).replace(ARTICLES, image)
     return whole.replace(REPOSITORY, repository).replace(TAG, short)
 

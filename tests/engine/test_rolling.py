@@ -137,7 +137,7 @@ def test_secret_values_are_kept_for_the_release_that_needs_them(live, namespace,
     live.configure(stack(namespace, myapp=app(secretEnv={"API_KEY": {"fromEnv": "THE_KEY"}})))
     first = live.up(SLIPWAY_IMAGE=images.v1, THE_KEY="planted-value-one").expect()
     second = live.up(THE_KEY="planted-value-two").expect()
-    names = [r.release.held for r in records(admin, namespace)]
+    names = [r.release.configs for r in records(admin, namespace)]
     assert names[0] == frozenset()
     assert len(names[1] | names[2]) == 2
     rolled = live.up(SLIPWAY_ACTION="rollback").expect()

@@ -111,11 +111,11 @@ class CommandCheck:
 def judged(code: int, output: str) -> Reading:
     """What an exit status says; shared with the Jobs."""
     value = number(output)
-    told = f"exit status {code}" + ("" if value is None else f", value {value:g}")
+    ending = f"exit status {code}" + ("" if value is None else f", value {value:g}")
     if code == 0:
-        return Reading(Status.SUCCESSFUL, told, value, output)
+        return Reading(Status.SUCCESSFUL, ending, value, output)
     status = Status.INCONCLUSIVE if code == INCONCLUSIVE_EXIT else Status.FAILED
-    return Reading(status, told, value, output)
+    return Reading(status, ending, value, output)
 
 
 def _end(process: "subprocess.Popen[bytes]", ours: socket.socket) -> None:

@@ -10,7 +10,7 @@ from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.components.before_write import BeforeWrite, Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.release.declared import declared
-from pulumi_slipway.release.extra_objects import Beside
+from pulumi_slipway.release.extra_objects import ExtraObject
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT, Subject
 from pulumi_slipway.source.definition import ORDER
@@ -19,15 +19,15 @@ NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
 """Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""
 
 
-def ordered(objects: Sequence[Beside]) -> tuple[list[Beside], list[Beside]]:
+def ordered(objects: Sequence[ExtraObject]) -> tuple[list[ExtraObject], list[ExtraObject]]:
     """What is made before the tracks, in the order of kinds, and what comes after them."""
     first = sorted((it for it in objects if it.wanted.kind in ORDER), key=lambda it: ORDER.index(it.wanted.kind))
     return first, [it for it in objects if it.wanted.kind not in ORDER]
 
 
-def beside(  # noqa: PLR0917
+def extra_objects(  # noqa: PLR0917
     subject: Subject,
-    objects: Sequence[Beside],
+    objects: Sequence[ExtraObject],
     client: Client,
     before_write: BeforeWrite,
     parent: pulumi.Resource,
@@ -47,7 +47,7 @@ def beside(  # noqa: PLR0917
 
 def _object(  # noqa: PLR0917
     subject: Subject,
-    one: Beside,
+    one: ExtraObject,
     client: Client,
     before_write: BeforeWrite,
     by: Mapping[str, str],
@@ -60,13 +60,13 @@ def _object(  # noqa: PLR0917
     name = f"{subject.name}-{kind}-{one.wanted.name}".lower()
     left = [] if one.readable else ["data", "metadata"]
     missed = one.live is None and one.readable
-    works = Works(update=[_made_again(client, subject.namespace, wanted)] if missed else [])
+    works = Works(update=[_recreated(client, subject.namespace, wanted)] if missed else [])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
     return KubernetesObject(kind, name, wanted, before_write, works, opts)
 
 
-def _made_again(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
-    def make_again(_: Interrupt) -> None:
+def _recreated(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
+    def recreate(_: Interrupt) -> None:
         Kinds(client).apply(namespace, manifest, MANAGER)
 
-    return make_again
+    return recreate

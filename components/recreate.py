@@ -11,7 +11,9 @@ from pulumi_slipway.release.manifests import MANAGER
 from pulumi_slipway.release.observe import KINDS
 
 
-def remade(client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None) -> list[Work]:
+def recreate_if_deleted(
+    client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping[str, Any] | None
+) -> list[Work]:
     """The work before an update of an object that was not observed; none where it was.
 
     To the engine an object that was deleted by hand still exists, and an update of what isn't there fails. So the
@@ -23,7 +25,7 @@ def remade(client: Client, kind: str, manifest: Mapping[str, Any], live: Mapping
     resource = KINDS[kind]
     whole = {"apiVersion": resource._api_info.resource.api_version, "kind": kind, **manifest}
 
-    def make_again(_: Interrupt) -> None:
+    def recreate(_: Interrupt) -> None:
         client.apply(resource.from_dict(whole), field_manager=MANAGER, force=True)
 
-    return [make_again]
+    return [recreate]
