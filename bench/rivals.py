@@ -10,6 +10,7 @@ from demo.workspace import VENV
 from pulumi_slipway.core.model import Pool, Release, TrackName
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.settings import Environment, Workload
 
 PLACEHOLDER = "IMAGE_PLACEHOLDER"
@@ -21,7 +22,7 @@ def objects(namespace: str, workload: Workload) -> list[dict[str, Any]]:
     subject = Subject(
         "myapp", Environment(name=namespace, namespace=namespace, image_pull_secret=PULL_SECRET), workload
     )
-    template = Release.of(manifests.pod_template(subject, PLACEHOLDER, None)).pod_template(TrackName.STABLE)
+    template = Release.of(pod_template(subject, PLACEHOLDER, None)[0]).pod_template(TrackName.STABLE)
     kinds = (
         ("apps/v1", "Deployment", manifests.deployment(subject, TrackName.STABLE, template, workload.replicas)),
         ("v1", "Service", manifests.service(subject, Pool.MAIN)),

@@ -20,7 +20,6 @@ from pulumi_slipway.components.provider import kubernetes_provider
 from pulumi_slipway.components.workload import Workload
 from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.settings import Settings, parse
 from pulumi_slipway.settings import Workload as WorkloadSettings
 

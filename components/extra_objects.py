@@ -10,10 +10,10 @@ from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.components.before_write import Work, Works
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
+from pulumi_slipway.release.declared import declared
+from pulumi_slipway.release.extra_objects import ExtraObject
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT
-from pulumi_slipway.release.extra_objects import ExtraObject
-from pulumi_slipway.release.declared import declared
 from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")

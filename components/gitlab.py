@@ -8,8 +8,8 @@ import pulumi_gitlab as gitlab
 
 from pulumi_slipway.access.variables import Variable
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.preflight.gitlab import MARK, Project
 from pulumi_slipway.gitlab import api_url
+from pulumi_slipway.preflight.gitlab import MARK, Project
 from pulumi_slipway.settings import Access
 
 

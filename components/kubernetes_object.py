@@ -10,8 +10,8 @@ import pulumi
 
 from pulumi_slipway.components.before_write import BeforeWrite, Works
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.core.keys import OBSERVED
+from pulumi_slipway.core.model import Manifest
 
 API_VERSIONS = {
     "ConfigMap": "v1",

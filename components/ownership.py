@@ -6,6 +6,7 @@ import pulumi
 
 from pulumi_slipway.components.state import LastState
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.observe import Snapshot
@@ -21,9 +22,7 @@ def of_other_stacks(workloads: Collection[str], found: Snapshot) -> dict[str, st
     """The workloads that another stack of this environment has deployed, and which."""
     own = this_stack()
     ledgers = {name: found["ConfigMap"].get(ledger.name(name), {}) for name in workloads}
-    stacks = {
-        name: it.get("metadata", {}).get("annotations", {}).get(ledger.STACK, own) for name, it in ledgers.items()
-    }
+    stacks = {name: it.get("metadata", {}).get("annotations", {}).get(STACK, own) for name, it in ledgers.items()}
     return {name: stack for name, stack in stacks.items() if stack != own}
 
 

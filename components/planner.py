@@ -10,6 +10,7 @@ from lightkube import Client
 
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.cluster.retry import briefly
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.ownership import of_other_stacks, refuse_to_adopt, removed
@@ -17,7 +18,14 @@ from pulumi_slipway.components.prune import Left, contents, leftovers
 from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.preflight.environment import Ledgers, refuse_shared_pods, kinds_brought, ledgers_before, needed_rights, policy_warnings
+from pulumi_slipway.preflight.environment import (
+    Ledgers,
+    kinds_brought,
+    ledgers_before,
+    needed_rights,
+    policy_warnings,
+    refuse_shared_pods,
+)
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot

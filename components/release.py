@@ -25,20 +25,16 @@ from pulumi_slipway.components.program import at_end, interrupted, moving, outpu
 from pulumi_slipway.components.reached import Reached
 from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import PAUSED, PROMOTES, PROVENANCE, RELEASE_LABEL, RUNS, STACK
 from pulumi_slipway.core.model import Manifest, Phase, TrackName
 from pulumi_slipway.core.model import Release as ReleaseOf
 from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Operation, TrackPlan
 from pulumi_slipway.core.steps import Gate
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.conduct import Conductor
-from pulumi_slipway.release.live import SCALER
-from pulumi_slipway.release.interrupt import Interrupt, Interrupted
-from pulumi_slipway.core.keys import PAUSED, RELEASE_LABEL
-from pulumi_slipway.core.keys import PROMOTES
-from pulumi_slipway.core.keys import STACK
-from pulumi_slipway.core.keys import PROVENANCE
-from pulumi_slipway.core.keys import RUNS
 from pulumi_slipway.release.declared import declared
+from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.live import SCALER
 
 
 class Release:

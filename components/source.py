@@ -12,12 +12,8 @@ from pulumi_slipway.components.log import Log
 from pulumi_slipway.settings import Workload
 from pulumi_slipway.settings.source import Helm, HelmImage
 from pulumi_slipway.source.definition import Definition, define, left_out
-from pulumi_slipway.source.rendered import IMAGE
-from pulumi_slipway.source.rendered import REPOSITORY
-from pulumi_slipway.source.rendered import TAG
-from pulumi_slipway.source.rendered import Rendered
-from pulumi_slipway.source.rendered import SourceError
 from pulumi_slipway.source.documents import documents
+from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, SourceError
 
 FILE_LIMIT = 10 << 20
 """Bytes of a file of manifests or values."""

@@ -9,9 +9,9 @@ import pulumi_kubernetes as k8s
 from pulumi.dynamic import Resource
 
 from pulumi_slipway.access.generation import Generation
-from pulumi_slipway.core.keys import ACCOUNT_LABEL
 from pulumi_slipway.components.metadata import metadata
 from pulumi_slipway.components.token_request import TokenRequestProvider
+from pulumi_slipway.core.keys import ACCOUNT_LABEL
 
 
 class _Token(Resource, module="slipway", name="Token"):

@@ -12,12 +12,12 @@ from pulumi_slipway.components.before_write import Works
 from pulumi_slipway.components.extra_objects import extra_objects, ordered
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
-from pulumi_slipway.components.release import Release
 from pulumi_slipway.components.recreate import recreate_if_deleted
+from pulumi_slipway.components.release import Release
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release import manifests
-from pulumi_slipway.release.prepare import VersionedConfig
 from pulumi_slipway.release.declared import declared
+from pulumi_slipway.release.prepare import VersionedConfig
 
 
 @dataclass(kw_only=True)
@@ -110,7 +110,9 @@ def _planned(name: str, args: ApplicationArgs) -> Planned:
     return args.environment.plan(name, args)
 
 
-def _config(name: str, key: tuple[str, str], config: VersionedConfig, planned: Planned, parent: pulumi.Resource) -> KubernetesObject:
+def _config(
+    name: str, key: tuple[str, str], config: VersionedConfig, planned: Planned, parent: pulumi.Resource
+) -> KubernetesObject:
     """The immutable object of one content. One that may not be read (preview identity) is left as it is."""
     kind, called = key
     prepared = planned.prepared

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from demo.identity import job_environment
 from demo.workspace import CommandFailed, Workspace
-from pulumi_slipway.core.model import RELEASE_LABEL
+from pulumi_slipway.core.keys import RELEASE_LABEL
 from sandbox import images
 from sandbox.load import Load, Result
 

@@ -9,10 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-LIFETIME_ANNOTATION = "slipway.dev/token-lifetime"
-"""Seconds from issue to expiry, as asked of the API server."""
-EXPIRES_ANNOTATION = "slipway.dev/expires-at"
-"""The same moment for people; it is not read back."""
+from pulumi_slipway.core.keys import EXPIRES_ANNOTATION, LIFETIME_ANNOTATION
 
 _STAMP = "%Y%m%d%H%M%S"
 _SKEW = timedelta(minutes=5)

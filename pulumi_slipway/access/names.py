@@ -5,8 +5,6 @@ DEPLOY, PREVIEW = "gitlab-deploy", "gitlab-preview"
 PULL_SECRET = "gitlab-registry"  # noqa: S105  a name, not a secret
 LIMITS = "slipway"
 """Name of the ResourceQuota and of the LimitRange."""
-ACCOUNT_LABEL = "slipway.dev/token-of"
-"""Label of a Secret that a token is bound to: the account."""
 CLUSTER_WIDE = "cluster"
 """Environment label of what belongs to no single environment."""
 

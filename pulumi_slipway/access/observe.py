@@ -8,31 +8,32 @@ from typing import Any
 
 import httpx2
 from lightkube import ApiError, Client
-from lightkube.models.authorization_v1 import ResourceAttributes, SelfSubjectAccessReviewSpec
 from lightkube.resources.admissionregistration_v1 import ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding
-from lightkube.resources.authorization_v1 import SelfSubjectAccessReview
 from lightkube.resources.core_v1 import LimitRange, Namespace, ResourceQuota, Secret, ServiceAccount
 from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBinding, Role, RoleBinding
 
 from pulumi_slipway.access import generation, variables
 from pulumi_slipway.access.generation import Generation
 from pulumi_slipway.access.kubeconfig import Cluster
-from pulumi_slipway.access.names import ACCOUNT_LABEL, CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
+from pulumi_slipway.access.names import CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
 from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.rights import READ, Right, listed, missing, rights
+from pulumi_slipway.core.keys import ACCOUNT_LABEL
+from pulumi_slipway.gitlab import GitLabError
 from pulumi_slipway.preflight import gitlab
 from pulumi_slipway.release.manifests import ownership
 from pulumi_slipway.settings import Access
 
-_WRITES = ("get", "list", "watch", "create", "patch", "delete")  # the provider lists and watches what it deletes
+_VERBS = (*READ, "create", "patch", "delete")  # the provider lists and watches what it deletes
 _NAMESPACED = (
-    ("", "serviceaccounts"), ("", "secrets"), ("", "resourcequotas"), ("", "limitranges"),
-    ("rbac.authorization.k8s.io", "roles"), ("rbac.authorization.k8s.io", "rolebindings"),
+    "serviceaccounts", "secrets", "resourcequotas", "limitranges",
+    "roles.rbac.authorization.k8s.io", "rolebindings.rbac.authorization.k8s.io",
 )  # fmt: skip
 _POLICIES = (
-    ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
-    ("admissionregistration.k8s.io", "validatingadmissionpolicybindings"),
+    "validatingadmissionpolicies.admissionregistration.k8s.io",
+    "validatingadmissionpolicybindings.admissionregistration.k8s.io",
 )
-_CLUSTER_WIDE = (("rbac.authorization.k8s.io", "clusterroles"), ("rbac.authorization.k8s.io", "clusterrolebindings"))
+_CLUSTER_WIDE = ("clusterroles.rbac.authorization.k8s.io", "clusterrolebindings.rbac.authorization.k8s.io")
 
 
 @dataclass(frozen=True)
@@ -76,42 +77,19 @@ def _observe(client: Client, access: Access) -> Facts:
 
 def _refuse_weak(client: Client, access: Access) -> None:
     """An administrator's rights are needed; whoever has all of them is asked for no single one."""
-    if _may(client, None, "*", "*", "*"):
+    if not missing(client, None, [Right("*", "*", "*")]):
         return
-    wanted: list[tuple[str | None, str, str, str]] = [(None, "", "namespaces", verb) for verb in _WRITES]
+    wide = ["namespaces", *_POLICIES, *(_CLUSTER_WIDE if access.scope == "cluster" else ())]
+    lacks = [listed(missing(client, None, rights(_VERBS, *wide)))]
+    wanted = [*rights(_VERBS, *_NAMESPACED), *rights(("create",), "serviceaccounts/token")]
     for environment in access.environments.values():
-        wanted += [(environment.namespace, *kind, verb) for kind in _NAMESPACED for verb in _WRITES]
-        wanted.append((environment.namespace, "", "serviceaccounts/token", "create"))
-    wanted += [(None, *kind, verb) for kind in _POLICIES for verb in _WRITES]
-    if access.scope == "cluster":
-        wanted += [(None, *kind, verb) for kind in _CLUSTER_WIDE for verb in _WRITES]
-    missing: dict[tuple[str | None, str], list[str]] = {}
-    for namespace, group, resource, verb in wanted:
-        if not _may(client, namespace, group, resource, verb):
-            missing.setdefault((namespace, resource), []).append(verb)
-    if missing:
+        if lacking := missing(client, environment.namespace, wanted):
+            lacks.append(f"{listed(lacking)} in {environment.namespace}")
+    if any(lacks):
         raise cluster.PreflightError(
-            f"this identity may not {_listed(missing)}: the access stack needs an administrator "
+            f"this identity may not {'; '.join(filter(None, lacks))}: the access stack needs an administrator "
             "of the cluster: set KUBECONFIG to one's"
         )
-
-
-def _listed(missing: Mapping[tuple[str | None, str], list[str]]) -> str:
-    """All of them, short enough to be read: what lacks the same verbs in one namespace stands together."""
-    alike: dict[tuple[str | None, str], list[str]] = {}
-    for (namespace, resource), verbs in missing.items():
-        alike.setdefault((namespace, ", ".join(verbs)), []).append(resource)
-    return "; ".join(
-        f"{verbs} {', '.join(resources)}" + (f" in {namespace}" if namespace else "")
-        for (namespace, verbs), resources in alike.items()
-    )
-
-
-def _may(client: Client, namespace: str | None, group: str, resource: str, verb: str) -> bool:
-    kind, _, sub = resource.partition("/")
-    attributes = ResourceAttributes(namespace=namespace, group=group, resource=kind, subresource=sub or None, verb=verb)
-    review = client.create(SelfSubjectAccessReview(spec=SelfSubjectAccessReviewSpec(resourceAttributes=attributes)))
-    return bool(review.status and review.status.allowed)
 
 
 def _refuse_foreign(client: Client, access: Access, existing: Mapping[str, bool]) -> None:
@@ -167,7 +145,7 @@ def _refuse_taken(access: Access, project: gitlab.Project) -> None:
         if project.variables.get((variable.key, variable.scope), True) is False
     ]
     if taken:
-        raise gitlab.GitLabError("\n".join(taken))
+        raise GitLabError("\n".join(taken))
 
 
 def _generations(client: Client, namespace: str, environment: str, account: str) -> Iterable[Generation]:

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-READ = ("get", "list", "watch")
-ALL = (*READ, "create", "update", "patch", "delete")
+from pulumi_slipway.cluster.rights import READ, WRITE
+
+ALL = (*READ, *WRITE)
 
 
 @dataclass(frozen=True)

@@ -163,7 +163,7 @@ def _parser() -> argparse.ArgumentParser:
                       "good, as variables for the jobs that follow", stack, locks)  # fmt: skip
     promote.add_argument("--from", dest="source", metavar="STACK")
     promote.add_argument("--dotenv", type=Path, default=Path("promoted.env"), metavar="FILE")
-    command("abort", _act, "a release that is Paused or under way is taken back", stack, locks)
+    command("abort", _act, "a release that is Paused or under way is rolled back", stack, locks)
     command("reject", _act, "no environment may take the image that is live, or under way, from here", stack, locks)
     back = command("rollback", _rollback, "back to the release before", stack, locks)
     back.add_argument("--if-failed", action="store_true", help="only where a release did not come up")

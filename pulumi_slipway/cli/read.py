@@ -9,12 +9,13 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.cluster import client as cluster
+from pulumi_slipway.cluster.rights import rights
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.observe import Snapshot
 
 OURS: dict[str, Any] = {"app.kubernetes.io/managed-by": "slipway"}
 KINDS: dict[str, type[Any]] = {"Deployment": Deployment, "Service": Service, "ConfigMap": ConfigMap}
-NEEDED = cluster.rights(("list",), "deployments.apps", "services", "configmaps")
+NEEDED = rights(("list",), "deployments.apps", "services", "configmaps")
 
 
 def namespaces(client: Client, given: Sequence[str]) -> tuple[str, ...]:
@@ -33,7 +34,7 @@ def namespaces(client: Client, given: Sequence[str]) -> tuple[str, ...]:
 
 def snapshots(client: Client, where: Iterable[str]) -> dict[str, Snapshot]:
     """Slipway's objects by namespace, kind and name; raises UserError where the cluster can't be read."""
-    with cluster.telling(client):
+    with cluster.as_preflight_error(client):
         return {namespace: {kind: _read(client, kind, namespace) for kind in KINDS} for namespace in where}
 
 
@@ -51,7 +52,7 @@ def _of_context(client: Client) -> tuple[str, ...]:
 def _with_objects(client: Client) -> tuple[str, ...]:
     cluster.check(client, "default", ())  # whether anybody answers, and knows us
     found: set[str] = set()
-    with cluster.telling(client):
+    with cluster.as_preflight_error(client):
         try:
             for kind in ("Deployment", "ConfigMap"):
                 listed = client.list(KINDS[kind], namespace="*", labels=OURS)

@@ -97,9 +97,11 @@ def _facts(view: WorkloadView) -> Mapping[str, str]:
     elif view.window:
         facts["window"] = "over; the next run retires the old track"
     if view.promotion:
-        told = view.promotion
-        commit = f"  commit {told.commit[:8]}" if told.commit else ""
-        facts["promotion"] = f"from {told.source}: {digest(_text(told.image)) + commit if told.image else told.why}"
+        promotion = view.promotion
+        commit = f"  commit {promotion.commit[:8]}" if promotion.commit else ""
+        facts["promotion"] = (
+            f"from {promotion.source}: {digest(_text(promotion.image)) + commit if promotion.image else promotion.why}"
+        )
     return facts
 
 

@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.live import Live
 
 from pulumi_slipway.cli import read, render
-from pulumi_slipway.cli.view import WorkloadView, workloads
+from pulumi_slipway.cli.view import WorkloadView
+from pulumi_slipway.cli.workloads import workloads
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.errors import UserError
 

@@ -5,27 +5,22 @@ Without it the provider hangs with no message where a right is missing (docs/adr
 
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx2
 import yaml
 from lightkube import Client, KubeConfig
 from lightkube.config.kubeconfig import SERVICE_ACCOUNT
 from lightkube.core.exceptions import ConfigError
-from lightkube.models.authorization_v1 import (
-    ResourceAttributes,
-    SelfSubjectAccessReviewSpec,
-    SelfSubjectRulesReviewSpec,
-)
-from lightkube.resources.authorization_v1 import SelfSubjectAccessReview, SelfSubjectRulesReview
 from lightkube.resources.core_v1 import Namespace
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from pulumi_slipway.cluster import decoders
+from pulumi_slipway.cluster.retry import briefly
+from pulumi_slipway.cluster.rights import Right, listed, missing
+from pulumi_slipway.cluster.time_limit import Overdue, within
 from pulumi_slipway.core.errors import UserError
 
 CONNECT_SECONDS = 3.0
@@ -33,38 +28,9 @@ READ_SECONDS = 10.0
 CHECK_SECONDS = 6.0
 """For the whole check: with the engine's own start a run against a silent cluster ends within 10 s."""
 
-Answer = TypeVar("Answer")
-
 
 class PreflightError(UserError):
     """The cluster can't be used as it is; nothing was written."""
-
-
-@dataclass(frozen=True)
-class Right:
-    """One thing an identity may do in a namespace."""
-
-    verb: str
-    group: str
-    resource: str
-
-    @property
-    def kind(self) -> str:
-        """The resource as `kubectl` names it: `deployments.apps`."""
-        return self.resource + (f".{self.group}" if self.group else "")
-
-
-READ = ("get", "list", "watch")
-WRITE = ("create", "update", "patch", "delete")
-
-
-def rights(verbs: Iterable[str], *resources: str) -> list[Right]:
-    """Each verb on each resource, written `resource` or `resource.group`."""
-    wanted = []
-    for resource in resources:
-        name, _, group = resource.partition(".")
-        wanted += [Right(verb, group, name) for verb in verbs]
-    return wanted
 
 
 def connect(variable: str = "KUBECONFIG", *, given: str | None = None) -> Client:
@@ -108,37 +74,48 @@ def _content(given: str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
+def web(client: Client) -> httpx2.Client:
+    """Signed in at the API server, for what lightkube knows no call for: a kind without a class, the proxy to a pod.
+
+    Its own name for it is private: this is the one place that knows it.
+    """
+    found: httpx2.Client = client._client._client
+    return found
+
+
 def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
     """Whether the namespace exists; raises PreflightError with every right that is missing, or why nobody answers."""
     wanted = list(needed)
 
     def ask() -> tuple[list[Right], bool | None]:
-        return _missing(client, namespace, wanted), _exists(client, namespace)
+        return missing(client, namespace, wanted), _exists(client, namespace)
 
-    with telling(client):
+    with as_preflight_error(client):
         try:
-            missing, exists = _within(CHECK_SECONDS, lambda: again(ask))
+            lacking, exists = within(CHECK_SECONDS, threading.Event(), lambda: briefly(ask))
+        except Overdue:  # looking up a name knows no timeout, and each of its addresses has its own
+            raise httpx2.ConnectTimeout(f"nothing within {CHECK_SECONDS:g} s") from None
         except (ConfigError, OSError) as error:  # of a credential plugin
             raise PreflightError(f"the kubeconfig's way to sign in fails: {_reason(error)}") from None
         except (KeyError, ValueError):
             raise PreflightError(
                 f"what answers at {_server(client)} is no Kubernetes API server: check the server in the kubeconfig"
             ) from None
-    if missing and exists is not False:
-        if exists is None and len(missing) == len(wanted):
+    if lacking and exists is not False:
+        if exists is None and len(lacking) == len(wanted):
             raise PreflightError(
                 f"namespace {namespace}: it does not exist, or this identity has no rights in it: check "
                 "slipway:environment.namespace and whose kubeconfig is used, or run `pulumi up` on the access stack"
             )
         raise PreflightError(
-            f"namespace {namespace}: this identity may not {_listed(missing)}: its role is too narrow: run `pulumi up` "
+            f"namespace {namespace}: this identity may not {listed(lacking)}: its role is too narrow: run `pulumi up` "
             "on the access stack as an administrator (kinds that only a source has: name them in `kinds` there first)"
         )
     return exists is not False
 
 
 @contextmanager
-def telling(client: Client) -> Iterator[None]:
+def as_preflight_error(client: Client) -> Iterator[None]:
     """Turns what the API server refuses or does not answer within the block into a PreflightError."""
     server = _server(client)
     try:
@@ -168,75 +145,6 @@ def telling(client: Client) -> Iterator[None]:
         ) from None
 
 
-def again(ask: Callable[[], Answer]) -> Answer:
-    """The answer to something that only reads; where the connection breaks, it is asked at most twice more.
-
-    A load balancer that reloads, or an API server under load, breaks one off now and then (seen: a TLS alert in one of
-    some thousand runs); nobody should have to start a job again for that.
-    """
-    for attempt in Retrying(
-        retry=retry_if_exception_type((httpx2.NetworkError, httpx2.RemoteProtocolError)),
-        stop=stop_after_attempt(3),
-        wait=wait_fixed(0.3),
-        reraise=True,
-    ):
-        with attempt:
-            return ask()
-    raise AssertionError  # Retrying with reraise never ends here
-
-
-def _within(seconds: float, ask: Callable[[], Answer]) -> Answer:
-    """The answer, or ConnectTimeout: looking up a name knows no timeout, and each of its addresses has its own."""
-    answers: list[Answer] = []
-    errors: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            answers.append(ask())
-        except BaseException as error:  # raised again below
-            errors.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not answers:
-        raise httpx2.ConnectTimeout(f"nothing within {seconds:g} s")
-    return answers[0]
-
-
-def _missing(client: Client, namespace: str, needed: list[Right]) -> list[Right]:
-    """One question for all rights; each that the answer leaves open is asked by itself (webhook authorizers)."""
-    answer = client.create(SelfSubjectRulesReview(spec=SelfSubjectRulesReviewSpec(namespace=namespace)))
-    rules = answer.status.resourceRules if answer.status else []
-    allowed = [
-        (set(rule.verbs), set(rule.apiGroups or []), set(rule.resources or []))
-        for rule in rules
-        if not rule.resourceNames
-    ]
-
-    def granted(right: Right) -> bool:
-        return any(
-            {right.verb, "*"} & verbs and {right.group, "*"} & groups and {right.resource, "*"} & resources
-            for verbs, groups, resources in allowed
-        )
-
-    open_ = [right for right in needed if not granted(right)]
-    if not open_ or (answer.status and not answer.status.incomplete):
-        return open_
-    return [right for right in open_ if not _may(client, namespace, right)]
-
-
-def _may(client: Client, namespace: str, right: Right) -> bool:
-    attributes = ResourceAttributes(
-        namespace=namespace, verb=right.verb, group=right.group, resource=right.resource.partition("/")[0],
-        subresource=right.resource.partition("/")[2] or None,
-    )  # fmt: skip
-    review = client.create(SelfSubjectAccessReview(spec=SelfSubjectAccessReviewSpec(resourceAttributes=attributes)))
-    return bool(review.status and review.status.allowed)
-
-
 def _exists(client: Client, namespace: str) -> bool | None:
     """Whether the namespace is there; None where this identity may not know; one that is on its way out is refused."""
     try:
@@ -253,13 +161,6 @@ def _exists(client: Client, namespace: str) -> bool | None:
             "which makes it anew"
         )
     return True
-
-
-def _listed(missing: Iterable[Right]) -> str:
-    verbs: dict[str, list[str]] = {}
-    for right in missing:
-        verbs.setdefault(right.kind, []).append(right.verb)
-    return "; ".join(f"{', '.join(names)} {kind}" for kind, names in verbs.items())
 
 
 def _server(client: Client) -> str:

@@ -8,9 +8,10 @@ from typing import Any
 import httpx2
 from lightkube import Client
 
+from pulumi_slipway.cluster.client import web
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest
-from pulumi_slipway.source.definition import Rendered
+from pulumi_slipway.source.rendered import Rendered
 
 AT_ONCE = 16
 """Requests at the same time."""
@@ -73,7 +74,7 @@ class Kinds:
         kind = self.find(manifest)
         if kind is None:
             raise UserError(f"the cluster has no kind {manifest['apiVersion']} {manifest['kind']}")
-        answer = self._web.patch(
+        answer = web(self.client).patch(
             kind.path(namespace, manifest["metadata"]["name"]),
             params={"fieldManager": manager, "force": "true"},
             headers={"Content-Type": "application/apply-patch+yaml"},
@@ -93,14 +94,9 @@ class Kinds:
         }
 
     def _get(self, path: str) -> Manifest | None:
-        answer = self._web.get(path)
+        answer = web(self.client).get(path)
         if answer.status_code == 404:
             return None
         answer.raise_for_status()
         found: Manifest = answer.json()
         return found
-
-    @property
-    def _web(self) -> httpx2.Client:
-        """Signed in at the API server; lightkube itself wants a class for every kind."""
-        return self.client._client._client

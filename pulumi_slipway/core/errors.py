@@ -6,3 +6,11 @@ class UserError(Exception):
 
     The program ends with it (components/program.py): one line a mistake, no traceback.
     """
+
+
+class WorkloadError(UserError):
+    """Something about one workload. `what` is the text without its name, for where the name stands already."""
+
+    def __init__(self, workload: str, what: str) -> None:
+        super().__init__(f"workload {workload}: {what}")
+        self.workload, self.what = workload, what

@@ -66,7 +66,7 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
-            done = f"{target.id} is live already: {last} was taken back; {_further_back(workload, observed)}"
+            done = f"{target.id} is live already: {last} was rolled back; {_further_back(workload, observed)}"
             return Aim(target, done if stays else f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:

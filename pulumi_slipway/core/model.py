@@ -7,19 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from pulumi_slipway.core.keys import CONFIGS, CONTAINER, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+
 Manifest = Mapping[str, Any]
 """A Kubernetes object, or a part of one, as plain data."""
-
-RELEASE_LABEL = "slipway.dev/release"
-"""Pod label that says which release a pod runs; its value is the release id."""
-TRACK_LABEL = "slipway.dev/track"
-"""Pod label, and part of a Deployment's selector, that says which track a pod belongs to."""
-POOL_LABEL = "slipway.dev/pool"
-"""Pod label that Services select by: stable and canary share one pool, blue and green have one each."""
-CONTAINER = "slipway.dev/container"
-"""Annotation of a pod template from a source: which container has the workload's image; else it is the first."""
-HELD = "slipway.dev/holds"
-"""Annotation of a pod template from a source: the ConfigMaps and Secrets that are kept as long as it may run."""
 
 
 class Phase(StrEnum):
@@ -97,10 +88,10 @@ class Release:
         return self._environment_secrets[-1] if self._environment_secrets else None
 
     @property
-    def held(self) -> frozenset[tuple[str, str]]:
+    def configs(self) -> frozenset[tuple[str, str]]:
         """Kinds and names of what the pods take their configuration from: kept as long as the release may run."""
         template = json.loads(self.template)
-        named = (template["metadata"].get("annotations") or {}).get(HELD)
+        named = (template["metadata"].get("annotations") or {}).get(CONFIGS)
         if named is not None:
             return frozenset((kind, name) for kind, _, name in (one.partition("/") for one in named.split(",")))
         if CONTAINER in (template["metadata"].get("annotations") or {}):
@@ -126,16 +117,49 @@ class Release:
         return template
 
 
+class Event(StrEnum):
+    """What a moment of a release is about; the ledger holds these words."""
+
+    BEGUN = "begun"
+    """On `track`."""
+    STEP = "step"
+    """A canary's `step`, of `weight` percent or `replicas` pods, begins."""
+    SCALED = "scaled"
+    """`track` is to have `replicas` pods."""
+    APPLIED = "applied"
+    """`track` takes `release`."""
+    READY = "ready"
+    """All pods of `track` are available."""
+    REACHED = "reached"
+    """The Service sends to the pods of `track`, and to no others."""
+    SWITCHED_BACK = "switchedBack"
+    """The Service is pointed back to `track`."""
+    ROLLED_BACK = "rolledBack"
+    """It failed, and what was before is there again."""
+    OUTCOME = "outcome"
+    """It came to `outcome`."""
+
+
 @dataclass(frozen=True)
 class Moment:
     """One point of a release's timeline, as the run saw it."""
 
-    at: str
+    event: Event | None = None
+    """None: only the pods are others than before."""
+    at: str = ""
     """UTC, ISO 8601."""
-    what: str
-    """What began or was found: "canary at 2", "switched to green"; empty where only the pods are others."""
-    pods: Mapping[str, int]
+    pods: Mapping[str, int] = field(default_factory=dict)
     """Release id to its ready pods that the Service could reach."""
+    track: TrackName | None = None
+    release: str | None = None
+    replicas: int | None = None
+    step: int | None = None
+    """Which one, from 1."""
+    weight: int | None = None
+    """Percent of the replicas."""
+    outcome: Phase | None = None
+    text: str | None = None
+    """What a ledger of an earlier version says, where it is none of these events."""
 
 
 @dataclass(frozen=True)
@@ -166,7 +190,7 @@ class Record:
     seconds: float
     """From its start to its outcome, pauses included."""
     message: str = ""
-    """Why it is Degraded or Paused; empty when it is Healthy."""
+    """Why it is Degraded or Paused, without whose release it is; empty when it is Healthy."""
     provenance: Mapping[str, str] = field(default_factory=dict)
     """Commit, pipeline, job, actor of the run that began it, as far as GitLab's job told them."""
     track: TrackName = TrackName.STABLE
@@ -174,6 +198,8 @@ class Record:
     strategy: str = "rolling"
     step: int = 0
     """How many of its steps are passed: those of a canary; 1 for blue-green whose checks before the flip are passed."""
+    steps: int = 0
+    """How many steps a canary has; 0 for another strategy, and where an earlier version did not write it down."""
     kept_until: str = ""
     """Until when the track before it stays warm, UTC, ISO 8601; "forever", or empty where it doesn't."""
     checks: tuple[CheckResult, ...] = ()

@@ -278,7 +278,7 @@ class _Case:
         if self.rules.strategy is Strategy.CANARY and CANARY in self.seen.tracks:
             steps += self._canary_away(others)
         gates: dict[str, Gate] = {self.target: Gate(tuple(begin), release=self.release)} if begin else {}
-        gates[LEDGER] = Gate(tuple(steps), self._taken_back(), None if self.proven else self.release)
+        gates[LEDGER] = Gate(tuple(steps), self._rolled_back(), None if self.proven else self.release)
         return self._made(
             Way.IN_PLACE,
             Phase.HEALTHY,
@@ -321,7 +321,7 @@ class _Case:
         gates: dict[str, Gate] = {CANARY: Gate(tuple(begin), away, self.release)} if begin else {}
         canary = TrackPlan(CANARY, self.release.pod_template(CANARY), self.id, None)
         if paused_at is not None:
-            said = f"step {paused_at + 1} of {len(titles)}: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            said = f"step {paused_at + 1} of {len(titles)}: SLIPWAY_ACTION=promote goes on, abort rolls it back"
             others = self._others({STABLE, CANARY}, conduct)
             conduct.append(Finish(Phase.PAUSED, said, paused_at + 1))
             gates[LEDGER] = Gate(tuple(conduct), away, self.release)
@@ -330,7 +330,7 @@ class _Case:
             steps: list[Step] = [Ready(STABLE, self.id), *self._healthy(), *away]
             others = self._others({STABLE, CANARY}, steps)
             gates[STABLE] = Gate((*conduct, Mark(len(titles))), away, self.release)
-            gates[LEDGER] = Gate(tuple(steps), (*self._taken_back(), *away), self.release)
+            gates[LEDGER] = Gate(tuple(steps), (*self._rolled_back(), *away), self.release)
             first, phase = [canary, self._track(STABLE, self.release)], Phase.HEALTHY
         return self._made(
             Way.STEPS, phase, self._sentence(), first=first, pool=Pool.MAIN, preview=None, last=others, gates=gates
@@ -366,7 +366,7 @@ class _Case:
         declared = self._track(target, self.release, few if pauses else whole)
         if pauses:
             assert home is not None  # noqa: S101  `beside` says so
-            said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
+            said = "before the switch: SLIPWAY_ACTION=promote goes on, abort rolls it back"
             others = self._others({home, target}, ready)
             gates[LEDGER] = Gate((*ready, Finish(Phase.PAUSED, said, 1)), back, recorded)
             first, pool, phase = [self._track(home), declared], home.pool, Phase.PAUSED
@@ -490,7 +490,7 @@ class _Case:
     def _healthy(self) -> list[Step]:
         return [] if self.proven else [Finish(Phase.HEALTHY)]
 
-    def _taken_back(self) -> tuple[Step, ...]:
+    def _rolled_back(self) -> tuple[Step, ...]:
         """What brings the committed release back onto the track that serves."""
         if self.proven or self.committed is None or self.committed.release.id == self.id or self.aim.rolls_back:
             return ()

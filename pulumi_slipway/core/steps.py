@@ -60,7 +60,7 @@ class Emptied:
 
 @dataclass(frozen=True)
 class Apply:
-    """Gives a track a release by the same server-side apply as the provider's: taking back, or ahead of the engine."""
+    """Gives a track a release by the same server-side apply as the provider's: rolling back, or ahead of the engine."""
 
     track: TrackName
     release: Release
@@ -126,6 +126,6 @@ class Gate:
 
     steps: tuple[Step, ...]
     failed: tuple[Step, ...] = ()
-    """What takes the release back; done to the end even where one of them fails."""
+    """What rolls the release back; done to the end even where one of them fails."""
     release: Release | None = None
     """Whose record becomes Degraded by a failure; None where nothing is released: a scaling, a repair."""

@@ -53,7 +53,7 @@ def _publish(project: Path, stack: str, file: stack_files.Text) -> None:
     state = json.loads(engine.read(["stack", "export", "--stack", stack], directory=project))
     try:
         client = cluster.connect()
-        with cluster.telling(client):
+        with cluster.as_preflight_error(client):
             fits = snapshot.publish(client, namespace, name, stack, state)
         if not fits:
             _warn(f"the state of {stack} is too large for a ConfigMap: previews go on to compare with an older one")

@@ -10,6 +10,6 @@ from pulumi_slipway.release import ledger, observe
 
 def records(client: Client, workload: str, namespace: str) -> tuple[Record, ...]:
     """The records, oldest first; none where there is no ledger. Raises PreflightError where nobody answers."""
-    with cluster.telling(client):
+    with cluster.as_preflight_error(client):
         found = observe.read(client, ConfigMap, ledger.name(workload), namespace)
     return ledger.decode((found or {}).get("data"))

@@ -36,7 +36,7 @@ def _previewed(project: Path, stack: str) -> Digest:
             "identity to preview with; the access stack is previewed by an administrator"
         )
     client = cluster.connect()
-    with cluster.telling(client):
+    with cluster.as_preflight_error(client):
         state = snapshot.read(client, where[1], stack)
     text = stack_files.for_preview(file)
     with (

@@ -5,23 +5,17 @@ Needs a token of its own: the job token (CI_JOB_TOKEN) may write neither notes n
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
-import gitlab
-import requests
+from gitlab import Gitlab
 from gitlab.v4.objects import Project as Remote
 
-from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.preflight.gitlab import api_url
+from pulumi_slipway import gitlab
+from pulumi_slipway.gitlab import GitLabError, refusals
 
 NOTE_TOKEN, API_TOKEN = "SLIPWAY_NOTE_TOKEN", "SLIPWAY_API_TOKEN"
 """Reporter, for jobs of any branch; Developer, for jobs on protected branches only (docs/security.md)."""
-
-
-class GitLabRefuses(UserError):
-    """GitLab did not do what a job asked of it."""
 
 
 def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project | None":
@@ -29,24 +23,25 @@ def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project 
     token = environ.get(variable)
     if not token:
         return None
-    url = (environ.get("CI_SERVER_URL") or api_url(environ).removesuffix("/").removesuffix("/api/v4")).rstrip("/")
-    client = gitlab.Gitlab(url, private_token=token, timeout=20, retry_transient_errors=True)
     path = environ.get("CI_PROJECT_PATH") or environ.get("CI_PROJECT_ID")
     if not path:
-        raise GitLabRefuses("CI_PROJECT_PATH is not set: this command runs in a GitLab job")
-    with _told(f"find the project {path}", variable):
-        return Project(client.projects.get(path, lazy=True), variable)
+        raise GitLabError("CI_PROJECT_PATH is not set: this command runs in a GitLab job")
+    return Project(gitlab.connect(token, environ, retries=True), path, variable)
 
 
 class Project:
     """A project, seen with one token."""
 
-    def __init__(self, remote: Remote, variable: str) -> None:
-        self._remote, self._variable = remote, variable
+    def __init__(self, client: Gitlab, path: str, variable: str) -> None:
+        self._client, self._variable = client, variable
+        self._remote: Remote = client.projects.get(path, lazy=True)
+
+    def _refusals(self, what: str) -> AbstractContextManager[None]:
+        return refusals(self._client, self._variable, what)
 
     def put_note(self, merge_request: int, mark: str, body: str) -> str:
         """Creates the note that begins with `mark`, or gives it the new text; says which: `created`, `updated`."""
-        with _told(f"write a note on !{merge_request}", self._variable):
+        with self._refusals(f"write a note on !{merge_request}"):
             request = self._remote.mergerequests.get(merge_request, lazy=True)
             for note in request.notes.list(iterator=True, per_page=100):
                 if note.body.startswith(mark) and not note.system:
@@ -59,7 +54,7 @@ class Project:
 
     def put_issue(self, title: str, body: str, label: str) -> str:
         """Opens an issue with this label, or adds what is new to the open one; returns its URL."""
-        with _told("open an issue", self._variable):
+        with self._refusals("open an issue"):
             for issue in self._remote.issues.list(state="opened", labels=[label], iterator=True):
                 if issue.title == title:
                     if issue.description != body:
@@ -71,7 +66,7 @@ class Project:
 
     def close_issue(self, title: str, label: str) -> None:
         """Closes the open issue of that title, where there is one."""
-        with _told("close an issue", self._variable):
+        with self._refusals("close an issue"):
             for issue in self._remote.issues.list(state="opened", labels=[label], iterator=True):
                 if issue.title == title:
                     issue.state_event = "close"
@@ -79,7 +74,7 @@ class Project:
 
     def review_work(self) -> list[tuple[str, int | None]]:
         """Branches that may have a review environment, each with the number of its open merge request."""
-        with _told("list merge requests and branches", self._variable):
+        with self._refusals("list merge requests and branches"):
             found = [
                 (request.source_branch, request.state, request.iid)
                 for request in self._remote.mergerequests.list(state="all", iterator=True)
@@ -90,7 +85,7 @@ class Project:
     def stop_reviews_but(self, keep: set[str]) -> list[str]:
         """Marks the environments below `review/` as stopped but for these; returns which."""
         stopped = []
-        with _told("stop environments", self._variable):
+        with self._refusals("stop environments"):
             for environment in self._remote.environments.list(search="review/", states="available", get_all=True):
                 if environment.name.startswith("review/") and environment.name not in keep:
                     environment.stop()
@@ -106,21 +101,3 @@ def at_work(branches: set[str], merge_requests: list[tuple[str, str, int]]) -> l
     opened = {branch: number for branch, state, number in merge_requests if state == "opened"}
     had_one = {branch for branch, _, _ in merge_requests}
     return sorted([*opened.items(), *((branch, None) for branch in branches - had_one)])
-
-
-@contextmanager
-def _told(what: str, variable: str) -> Iterator[None]:
-    """Turns what python-gitlab raises into one line; its messages carry no token."""
-    try:
-        yield
-    except gitlab.GitlabAuthenticationError:
-        raise GitLabRefuses(f"GitLab refuses {variable} (401): it is wrong, expired or revoked") from None
-    except gitlab.GitlabError as error:
-        code = error.response_code or "no status"
-        raise GitLabRefuses(f"GitLab does not let {variable} {what} ({code}): {_line(error.error_message)}") from None
-    except requests.RequestException as error:
-        raise GitLabRefuses(f"GitLab does not answer ({type(error).__name__}): could not {what}") from None
-
-
-def _line(text: Any) -> str:  # noqa: ANN401  python-gitlab gives what GitLab sent
-    return " ".join(str(text).split())[:200]

@@ -7,13 +7,14 @@ from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
 
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
+from pulumi_slipway.cluster.rights import READ, WRITE, Right, rights
 from pulumi_slipway.core.model import Manifest, Record
 from pulumi_slipway.preflight import policy
 from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.prepare import Prepared
 from pulumi_slipway.settings import Environment as EnvironmentSettings
-from pulumi_slipway.source.definition import Rendered, SourceError
+from pulumi_slipway.source.rendered import Rendered, SourceError
 
 OPTIONAL = {
     "poddisruptionbudgets.policy": "PodDisruptionBudget",
@@ -40,7 +41,7 @@ def kinds_brought(kinds: Kinds, subjects: Iterable[Subject]) -> list[str]:
     return sorted(found)
 
 
-def apart(subjects: Iterable[Subject]) -> None:
+def refuse_shared_pods(subjects: Iterable[Subject]) -> None:
     """Refuses two workloads whose selectors find each other's pods; raises SourceError."""
     seen: list[Subject] = []
     for subject in subjects:
@@ -74,7 +75,7 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
     if rule.kubeconfig:
         client = cluster.connect(rule.kubeconfig)
     try:
-        exists = cluster.check(client, rule.namespace, cluster.rights(("list",), "configmaps"))
+        exists = cluster.check(client, rule.namespace, rights(("list",), "configmaps"))
     except cluster.PreflightError as error:
         raise cluster.PreflightError(
             f"slipway:environment.promoteFrom: the ledgers of {rule.environment} can't be read: {error}; that is about "
@@ -86,7 +87,7 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
             f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
             "first, or set promoteFrom.namespace"
         )
-    with cluster.telling(client):  # of the other cluster, where it is another
+    with cluster.as_preflight_error(client):  # of the other cluster, where it is another
         found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
 
     def of(workload: str) -> Sequence[Record]:
@@ -96,16 +97,18 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
     return of
 
 
-def policed(client: Client, settings: EnvironmentSettings, prepared: Iterable[Prepared], *, exists: bool) -> list[str]:
+def policy_warnings(
+    client: Client, settings: EnvironmentSettings, prepared: Iterable[Prepared], *, exists: bool
+) -> list[str]:
     """What the policy only warns of; raises PolicyDenied."""
     findings: list[policy.Finding] = []
     used: list[tuple[Manifest, int]] = []
     for one in prepared:
         serves = one.deployments.get(one.plan.live)  # none where it was deleted by hand, and this run only holds
         live = [{**serves, "kind": "Deployment"}] if serves else []
-        beside = [other.wanted.manifest for other in one.beside]
-        findings += policy.look(one.subject.name, [*live, *beside], served=live[0] if live else None)
-        for manifest in (*live, *beside):
+        extra = [other.wanted.manifest for other in one.extra_objects]
+        findings += policy.look(one.subject.name, [*live, *extra], served=live[0] if live else None)
+        for manifest in (*live, *extra):
             if spec := policy.pod_spec(manifest):
                 used.append((spec, int(manifest.get("spec", {}).get("replicas") or 1)))
     if exists and settings.policy.quota != "off":
@@ -119,7 +122,7 @@ def policed(client: Client, settings: EnvironmentSettings, prepared: Iterable[Pr
     return policy.enforce(settings.policy, findings)
 
 
-def needed_rights(subjects: Iterable[Subject], *, preview: bool, brought: Sequence[str] = ()) -> list[cluster.Right]:
+def needed_rights(subjects: Iterable[Subject], *, preview: bool, brought: Sequence[str] = ()) -> list[Right]:
     """What the identity must be allowed for these workloads; a preview only reads, and no Secrets.
 
     What no workload has is only looked for (release/observe.py): a role that leaves it out otherwise is wide enough.
@@ -128,14 +131,14 @@ def needed_rights(subjects: Iterable[Subject], *, preview: bool, brought: Sequen
     used = ["deployments.apps", "services", "configmaps"]
     used += [kind for kind in brought if kind not in used and not (preview and kind == "secrets")]
     used += [kind for kind, of in OPTIONAL.items() if kind not in used and any(map(manifests.OPTIONAL[of], subjects))]
-    looked_for = cluster.rights(("list",), *(kind for kind in OPTIONAL if kind not in used))
+    looked_for = rights(("list",), *(kind for kind in OPTIONAL if kind not in used))
     if preview:
-        return cluster.rights(cluster.READ, *used) + looked_for
+        return rights(READ, *used) + looked_for
     if "secrets" not in used and any(subject.workload.secret_env for subject in subjects):
         used.append("secrets")
     # Why a release does not come up; where a Service sends to, in a change of strategy too.
     needed = {("list", "pods"), ("list", "endpointslices.discovery.k8s.io")}
     for subject in subjects:
         needed |= checks.rights(subject.workload.release_checks, service=bool(subject.workload.strategy.blue_green))
-    watched = [right for verb, kind in sorted(needed) for right in cluster.rights((verb,), kind)]
-    return cluster.rights((*cluster.READ, *cluster.WRITE), *used) + looked_for + watched
+    watched = [right for verb, kind in sorted(needed) for right in rights((verb,), kind)]
+    return rights((*READ, *WRITE), *used) + looked_for + watched

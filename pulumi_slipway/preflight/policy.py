@@ -30,11 +30,11 @@ class Finding:
 def enforce(policy: Policy, findings: Iterable[Finding]) -> list[str]:
     """The warnings; raises PolicyDenied with all that is denied."""
     levels = policy.model_dump(by_alias=True)
-    told = [(levels[it.rule], f"slipway:environment.policy.{it.rule}: {it.text}") for it in findings]
-    denied = [text for level, text in told if level == "deny"]
+    lines = [(levels[it.rule], f"slipway:environment.policy.{it.rule}: {it.text}") for it in findings]
+    denied = [text for level, text in lines if level == "deny"]
     if denied:
         raise PolicyDenied("\n".join(denied))
-    return [text for level, text in told if level == "warn"]
+    return [text for level, text in lines if level == "warn"]
 
 
 def look(workload: str, objects: Sequence[Manifest], served: Manifest | None = None) -> Iterator[Finding]:

@@ -1,21 +1,14 @@
 """Does the steps of a gate: what the plan has decided, against the cluster, told line by line."""
 
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import httpx2
-from lightkube import ApiError, Client
-from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Pod, Service
-from lightkube.resources.discovery_v1 import EndpointSlice
-from lightkube.types import PatchType
+from lightkube import Client
 
-from pulumi_slipway.cluster.retry import patiently
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, CheckResult, Phase, Pool, Release, TrackName
+from pulumi_slipway.core.model import HOME, CheckResult, Event, Moment, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -38,15 +31,15 @@ from pulumi_slipway.core.steps import (
 from pulumi_slipway.release import checks, manifests, rollout
 from pulumi_slipway.release.checks.clock import InterruptibleClock
 from pulumi_slipway.release.checks.model import Status, Target, Verdict
-from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
-from pulumi_slipway.release.manifests import MANAGER, PREVIEW, Subject, pool_selector
-from pulumi_slipway.release.observe import pool_of, read
+from pulumi_slipway.release.live import Live
+from pulumi_slipway.release.manifests import PREVIEW, Subject
 from pulumi_slipway.release.rollout import CheckFailed, ReleaseFailed
+from pulumi_slipway.release.standing import standing
 from pulumi_slipway.settings.checks import Check as CheckSettings
+from pulumi_slipway.settings.strategy import CanaryStep
 
-SCALER = "slipway-scale"
-"""Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
 POLL_SECONDS = 0.1
 EMPTIED_SECONDS = 10.0
 """A controller takes a part of a second; one that is away is met again where the release's own pods are waited for."""
@@ -74,59 +67,34 @@ class Conductor:
     interrupt: Interrupt = field(default_factory=Interrupt)
 
     def passes(self, gate: Gate, interrupt: Interrupt) -> None:
-        """Does the gate's steps; where one fails, takes the release back, writes that down, and raises."""
+        """Does the gate's steps; where one fails, rolls the release back, writes that down, and raises."""
         self.interrupt = interrupt
         try:
             for step in gate.steps:
                 interrupt.check()
                 self._do(step)
         except ReleaseFailed as failure:
-            self._take_back(gate, failure)
+            self._roll_back(gate, failure)
             raise
         finally:
             self.report(self.book)
 
     def standing(self, end: Exception | None) -> str:
-        """One sentence on where users are, for a run that ends before its release does; None: by no gate."""
-        release = self.plan.release.id
-        try:
-            pods = _shares(self._behind_service())
-        except httpx2.HTTPError as error:
-            pods, users = {}, f"where users are can't be read ({error})"
-        else:
-            total = sum(pods.values())
-            parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(pods.items())]
-            users = f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"
-        if isinstance(end, UserError) and not isinstance(end, Interrupted):
-            return f"{users}; {str(end).partition(': ')[2] or end}"
-        why = "" if end is None or isinstance(end, Interrupted) else f" ({' '.join(str(end).split())})"
-        last = self.book.last
-        match last.outcome if last and last.release.id == release else None:
-            case None:
-                stands = f"is still to begin{why}: run again"
-            case Phase.PROGRESSING:
-                stands = (
-                    f"is under way{why}, and the cluster goes on with what has begun: run again to finish it, or with "
-                    "SLIPWAY_ACTION=abort to take it back"
-                )
-            case outcome:
-                stands = f"is {outcome}{why}"
-        return f"{users}; release {release} {stands}"
+        """Where users are, for a run that ends before its release does; None: by no gate."""
+        return standing(self._live, self.book, self.plan.release.id, end)
 
-    def _take_back(self, gate: Gate, failure: ReleaseFailed) -> None:
-        self._say(Phase.DEGRADED, str(failure).partition(": ")[2] or str(failure))
+    def _roll_back(self, gate: Gate, failure: ReleaseFailed) -> None:
+        self._say(Phase.DEGRADED, failure.what)
         for step in gate.failed:
             try:
                 self._do(step)
             except (UserError, httpx2.HTTPError) as error:  # the others still help
-                self._say(Phase.DEGRADED, f"taking it back: {error}")
+                self._say(Phase.DEGRADED, f"rolling back: {error}")
         if gate.release:
             try:
-                self._note("taken back")
-                why = failure.recorded.partition(": ")[2] or failure.recorded
-                self.book.finish(
-                    Phase.DEGRADED, failure.recorded, rejected=why if isinstance(failure, CheckFailed) else ""
-                )
+                self._note(Moment(Event.ROLLED_BACK))
+                rejected = failure.recorded if isinstance(failure, CheckFailed) else ""
+                self.book.finish(Phase.DEGRADED, failure.recorded, rejected=rejected)
             except httpx2.HTTPError as error:  # why the release failed is what must be told
                 self._say(Phase.DEGRADED, f"the ledger can't be written: {error}")
         for other in self.dependents:
@@ -137,8 +105,9 @@ class Conductor:
             case Begin():
                 last = self.book.last
                 left = last.release.image if self.plan.rolls_back and last else ""
-                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left)
-                self._note(f"begun on {step.track}")
+                steps = len(self._canary_steps)
+                self.book.begin(step.release, step.track, self.strategy, self.provenance, left=left, steps=steps)
+                self._note(Moment(Event.BEGUN, track=step.track))
                 self._say(Phase.PROGRESSING, f"release {step.release.id} begins on {step.track}")
             case Mark():
                 self.book.mark(step.step)
@@ -151,7 +120,7 @@ class Conductor:
             case Emptied():
                 self._emptied(step.track)
             case Apply():
-                self._apply(step.track, step.release, step.pods)
+                self._apply(step)
             case Ready():
                 self._ready(step)
             case Reached():
@@ -161,7 +130,7 @@ class Conductor:
             case Point():
                 self._point(step.pool)
             case Remove():
-                self._remove(step.track)
+                self._live.remove(step.track)
             case Reject():
                 by = self.provenance.get("actor") or "SLIPWAY_ACTION=reject"
                 self.book.reject(f"by {by}", step.release)
@@ -180,7 +149,7 @@ class Conductor:
         window: int | None = 0
         if healthy and settings:
             window = {"window": settings.rollback_window, "forever": None, "none": 0}[settings.keep]
-        self._note(str(step.outcome))
+        self._note(Moment(Event.OUTCOME, outcome=step.outcome))
         self.book.finish(
             step.outcome,
             step.message,
@@ -192,46 +161,33 @@ class Conductor:
 
     # The cluster
 
+    @property
+    def _live(self) -> Live:
+        return Live(self.client, self.subject)
+
     def _scale(self, step: Scale) -> None:
         if step.pods == 0 and self._serving() is step.track.pool and step.track is HOME[step.track.pool]:
             self._say(Phase.DEGRADED, f"{step.track} keeps its pods: the Service points to them")
             return
-        name = self.subject.name + step.track.suffix
-        body = {"apiVersion": "apps/v1", "kind": "Deployment", "spec": {"replicas": step.pods}}
-        try:
-            patiently(
-                lambda: self.client.patch(
-                    Deployment,
-                    name,
-                    body,
-                    namespace=self.subject.namespace,
-                    patch_type=PatchType.MERGE,
-                    field_manager=SCALER,
-                )
-            )
-        except ApiError as error:
-            if error.status.code != 404 or step.pods:
-                raise
-        self._note(f"{step.track} at {step.pods}")
+        self._live.scale(step.track, step.pods)
+        self._note(Moment(Event.SCALED, track=step.track, replicas=step.pods))
 
     def _emptied(self, track: TrackName) -> None:
-        name, until = self.subject.name + track.suffix, time.monotonic() + EMPTIED_SECONDS
+        until = time.monotonic() + EMPTIED_SECONDS
         while time.monotonic() < until:  # nothing depends on it but how long the release takes
-            live = patiently(lambda: read(self.client, Deployment, name, self.subject.namespace))
+            live = self._live.deployment(track)
             if live is None or (rollout.is_observed(live) and not live["status"].get("replicas")):
                 return
             self.interrupt.sleep(POLL_SECONDS)
 
-    def _apply(self, track: TrackName, release: Release, pods: int | None) -> None:
-        manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
-        body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
-        patiently(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
-        self._note(f"{track} takes {release.id}")
+    def _apply(self, step: Apply) -> None:
+        self._live.apply(step.track, step.release, step.pods)
+        self._note(Moment(Event.APPLIED, track=step.track, release=step.release.id))
 
     def _ready(self, step: Ready) -> None:
         def tell(line: str) -> None:
             self._say(Phase.PROGRESSING, line)
-            self._note("")
+            self._note(Moment())
 
         rollout.wait(
             self.client,
@@ -243,24 +199,25 @@ class Conductor:
             tell=tell,
             sleep=self.interrupt.sleep,
         )
-        self._note(f"{step.track} ready")
+        self._note(Moment(Event.READY, track=step.track))
 
     def _reached(self, step: Reached) -> None:
         """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
         service = self.subject.called("Service", PREVIEW if step.preview else "")
         deadline = time.monotonic() + self.subject.workload.progress_deadline
         while True:
-            found = patiently(lambda: self._endpoints(service))
+            found = self._live.endpoints(service)
             wanted = {name for name, ready in self._pods(step.track).items() if ready}
             if wanted == {name for name, ready in found.items() if ready}:
                 if not step.preview:
-                    self._note(f"users reach {step.track}")
+                    self._note(Moment(Event.REACHED, track=step.track))
                 return
             if time.monotonic() > deadline:
                 raise ReleaseFailed(
-                    f"workload {self.subject.name}: Service {self.subject.namespace}/{service} does not reach the pods "
-                    f"of {step.track} after {self.subject.workload.progress_deadline} s: "
-                    f"{len(found)} endpoints for {len(wanted)} ready pods"
+                    self.subject.name,
+                    self.plan.release.id,
+                    f"Service {self.subject.namespace}/{service} does not reach the pods of {step.track} after "
+                    f"{self.subject.workload.progress_deadline} s: {len(found)} endpoints for {len(wanted)} ready pods",
                 )
             self.interrupt.sleep(POLL_SECONDS)
 
@@ -268,66 +225,22 @@ class Conductor:
         if not any(self._pods(HOME[pool]).values()):
             self._say(Phase.DEGRADED, f"{HOME[pool]} has no ready pod to switch back to")
             return
-        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
-        try:
-            patiently(
-                lambda: self.client.patch(
-                    Service,
-                    self.subject.called("Service"),
-                    body,
-                    namespace=self.subject.namespace,
-                    patch_type=PatchType.MERGE,
-                    field_manager=MANAGER,
-                )
-            )
-        except ApiError as error:
-            if error.status.code != 404:
-                raise
-            manifest = manifests.service(self.subject, pool)  # deleted by hand: users wait for no release
-            made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
-            patiently(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
-        self._note(f"back to {pool}")
+        self._live.point(pool)
+        self._note(Moment(Event.SWITCHED_BACK, track=HOME[pool]))
         self._say(Phase.PROGRESSING, f"users are switched back to {HOME[pool]}")
 
-    def _remove(self, track: TrackName) -> None:
-        try:
-            patiently(
-                lambda: self.client.delete(
-                    Deployment, self.subject.name + track.suffix, namespace=self.subject.namespace
-                )
-            )
-        except ApiError as error:
-            if error.status.code != 404:
-                raise
-
     def _serving(self) -> Pool | None:
-        service = patiently(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
-        return pool_of(self.subject, service)
-
-    def _endpoints(self, service: str) -> dict[str, bool]:
-        """Pods behind a Service, by name, and whether requests are sent to them."""
-        slices = self.client.list(
-            EndpointSlice, namespace=self.subject.namespace, labels={"kubernetes.io/service-name": service}
-        )
-        endpoints = [endpoint for one in slices for endpoint in one.endpoints or []]
-        return {
-            str(e.targetRef.name): bool(e.conditions and e.conditions.ready)
-            for e in endpoints
-            if e.targetRef is not None
-        }
+        return self._live.serving()
 
     def _pods(self, track: TrackName) -> dict[str, bool]:
-        """The track's pods that are not on their way out, by name, and whether they are ready."""
-        labels = manifests.deployment(self.subject, track, {}, None)["spec"]["selector"]["matchLabels"]
-        found = patiently(lambda: [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)])
-        return {str(p.metadata.name): _ready(p) for p in found if p.metadata and not p.metadata.deletionTimestamp}
+        return self._live.pods(track)
 
     # Checks
 
     def _check(self, step: Check) -> None:
         if step.title:
             self._say(Phase.PROGRESSING, step.title + (f", {step.seconds} s" if step.seconds else ""))
-            self._note(step.title)
+            self._note(self._step_moment())
             self.book.save()  # so that `status` knows the step while it lasts
         settings = self.subject.workload.release_checks
         wanted: Mapping[str, CheckSettings] = {name: settings[name] for name in step.names}
@@ -350,7 +263,20 @@ class Conductor:
         bad = [verdict for verdict in verdicts if verdict.status is not Status.SUCCESSFUL]
         if bad:
             said = "; ".join(verdict.message for verdict in bad)
-            raise CheckFailed(f"workload {self.subject.name}: release {step.release}: {said}")
+            raise CheckFailed(self.subject.name, step.release, said)
+
+    @property
+    def _canary_steps(self) -> Sequence[CanaryStep]:
+        canary = self.subject.workload.strategy.canary
+        return canary.steps if canary else ()
+
+    def _step_moment(self) -> Moment:
+        """The step that the ledger's marks say is under way."""
+        number = self.book.last.step if self.book.last else 0
+        if number >= len(self._canary_steps):
+            return Moment(Event.STEP, step=number + 1)
+        step = self._canary_steps[number]
+        return Moment(Event.STEP, step=number + 1, weight=step.weight, replicas=step.replicas)
 
     def _target(self, step: Check) -> Target:
         blue_green = self.strategy is Strategy.BLUE_GREEN
@@ -375,27 +301,9 @@ class Conductor:
     def _say(self, phase: Phase, line: str) -> None:
         self.tell(f"{self.subject.name}: {phase}: {line}")
 
-    def _note(self, what: str) -> None:
+    def _note(self, moment: Moment) -> None:
         """A moment of the timeline, with the pods that the Service could send to; a picture is not worth a failure."""
         try:
-            self.book.note(what, _shares(self._behind_service()))
+            self.book.note(replace(moment, pods=self._live.shares()))
         except httpx2.HTTPError:
             return
-
-    def _behind_service(self) -> list[Pod]:
-        """The pods that the Service could send to."""
-        pool = self._serving()
-        if pool is None:
-            return []
-        labels: dict[str, Any] = {**self.subject.selector, POOL_LABEL: str(pool)}
-        return [*self.client.list(Pod, namespace=self.subject.namespace, labels=labels)]
-
-
-def _shares(pods: Iterable[Pod]) -> dict[str, int]:
-    ready = [p for p in pods if p.metadata and not p.metadata.deletionTimestamp and _ready(p)]
-    return dict(Counter(((p.metadata and p.metadata.labels) or {}).get(RELEASE_LABEL, "?") for p in ready))
-
-
-def _ready(pod: Pod) -> bool:
-    conditions = (pod.status.conditions or []) if pod.status else []
-    return any(condition.type == "Ready" and condition.status == "True" for condition in conditions)

@@ -7,7 +7,7 @@ from pulumi_slipway.core.errors import UserError
 
 
 class Interrupted(UserError):
-    """The run was ended from outside. Nothing is taken back: the next run goes on."""
+    """The run was ended from outside. Nothing is rolled back: the next run goes on."""
 
 
 class Interrupt:

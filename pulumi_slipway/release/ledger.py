@@ -8,21 +8,19 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from lightkube import Client
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
-from pulumi_slipway.cluster.retry import patiently
-from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.cluster.retry import while_away
+from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.release import earlier_ledger
 
 FIELD_MANAGER = "slipway-ledger"
 SUFFIX = "-releases"
-STACK = "slipway.dev/stack"
-"""Annotation of a ledger: the stack, as `<project>/<name>`, that the workload belongs to."""
-PROMOTES = "slipway.dev/promotes-from"
-"""Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
-TOLD = 10
+DETAILED = 10
 """Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
 MOMENTS = 100
 """Moments of one release at most: its first and its last ones."""
@@ -39,6 +37,8 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
     for key, text in sorted((data or {}).items()):
         try:
             entry = json.loads(text)
+            earlier = "steps" not in entry
+            whats = [it["what"] for it in entry["timeline"]]
             records.append(
                 Record(
                     sequence=int(key),
@@ -47,11 +47,12 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
                     started=entry["started"],
                     finished=entry["finished"],
                     seconds=entry["seconds"],
-                    message=entry["message"],
+                    message=earlier_ledger.reason(entry["message"]) if earlier else entry["message"],
                     provenance=entry["provenance"],
                     track=TrackName(entry["track"]),
                     strategy=entry["strategy"],
                     step=entry["step"],
+                    steps=earlier_ledger.steps(entry["message"], whats) if earlier else entry["steps"],
                     kept_until=entry["keptUntil"],
                     checks=tuple(
                         CheckResult(
@@ -59,8 +60,8 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
                         )
                         for c in entry["checks"]
                     ),
-                    timeline=tuple(Moment(m["at"], m["what"], m["pods"]) for m in entry["timeline"]),
-                    rejected=entry.get("rejected", ""),
+                    timeline=tuple(map(_moment, entry["timeline"])),
+                    rejected=earlier_ledger.reason(entry.get("rejected", "")) if earlier else entry["rejected"],
                     left=entry.get("left", ""),
                 )
             )
@@ -71,7 +72,7 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
 
 def encode(records: tuple[Record, ...]) -> dict[str, str]:
     """The `data` of a ledger: one JSON document a record, under its sequence number."""
-    told = records[-TOLD:]
+    detailed = records[-DETAILED:]
     return {
         f"{record.sequence:06d}": json.dumps(
             {
@@ -86,11 +87,12 @@ def encode(records: tuple[Record, ...]) -> dict[str, str]:
                 "track": record.track,
                 "strategy": record.strategy,
                 "step": record.step,
+                "steps": record.steps,
                 "keptUntil": record.kept_until,
                 "checks": [
-                    {**vars(check), "values": check.values if record in told else ()} for check in record.checks
+                    {**vars(check), "values": check.values if record in detailed else ()} for check in record.checks
                 ],
-                "timeline": [vars(moment) for moment in record.timeline] if record in told else [],
+                "timeline": [_entry(moment) for moment in record.timeline] if record in detailed else [],
                 "rejected": record.rejected,
                 "left": record.left,
                 "template": json.loads(record.release.template),
@@ -99,6 +101,27 @@ def encode(records: tuple[Record, ...]) -> dict[str, str]:
         )
         for record in records
     }
+
+
+def _moment(entry: Mapping[str, Any]) -> Moment:
+    what = entry["what"]
+    if what and what not in list(Event):
+        return replace(earlier_ledger.moment(what), at=entry["at"], pods=entry["pods"])
+    track, outcome = entry.get("track"), entry.get("outcome")
+    return Moment(
+        Event(what) if what else None,
+        entry["at"],
+        entry["pods"],
+        track=TrackName(track) if track else None,
+        outcome=Phase(outcome) if outcome else None,
+        **{key: entry.get(key) for key in ("release", "replicas", "step", "weight", "text")},
+    )
+
+
+def _entry(moment: Moment) -> Mapping[str, Any]:
+    """`what` is there in any case: version 0.1 passes a record over that has none."""
+    about = {key: it for key, it in vars(moment).items() if it is not None and key != "event"}
+    return {"what": moment.event or "", **about}
 
 
 def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
@@ -138,9 +161,13 @@ class Book:
         return self.records[-1] if self.records else None
 
     def begin(
-        self, release: Release, track: TrackName, strategy: str, provenance: Mapping[str, str], *, left: str = ""
-    ) -> None:
-        """A release is under way; another that still is ends here. `left`: the image that a rollback goes away from."""
+        self, release: Release, track: TrackName, strategy: str, provenance: Mapping[str, str], *, left: str = "",
+        steps: int = 0,
+    ) -> None:  # fmt: skip
+        """A release is under way; another that still is ends here.
+
+        `left`: the image that a rollback goes away from. `steps`: how many a canary has.
+        """
         last = self.last
         if last and last.outcome in (Phase.PROGRESSING, Phase.PAUSED):
             why = "begun anew" if last.release.id == release.id else f"superseded by {release.id}"
@@ -156,6 +183,7 @@ class Book:
             provenance=provenance,
             track=track,
             strategy=strategy,
+            steps=steps,
             left=left,
         )
         self.records = kept((*self.records, record), self._keep)
@@ -166,13 +194,13 @@ class Book:
         self._change(outcome=Phase.PROGRESSING, step=step, message="")
         self.save()
 
-    def note(self, what: str, pods: Mapping[str, int]) -> None:
-        """Adds a moment to the timeline; it is stored with the next write.
+    def note(self, moment: Moment) -> None:
+        """Adds a moment to the timeline, as of now; it is stored with the next write.
 
-        Without `what` it only tells the pods, where they are others than at the moment before.
+        Without an event it only tells the pods, where they are others than at the moment before.
         """
-        if self.last and (what or not self.last.timeline or self.last.timeline[-1].pods != pods):
-            moments = (*self.last.timeline, Moment(self._stamp(), what, dict(pods)))
+        if self.last and (moment.event or not self.last.timeline or self.last.timeline[-1].pods != moment.pods):
+            moments = (*self.last.timeline, replace(moment, at=self._stamp()))
             half = MOMENTS // 2
             self._change(timeline=moments if len(moments) <= MOMENTS else moments[:half] + moments[-half:])
 
@@ -213,7 +241,7 @@ class Book:
 
     def save(self) -> None:
         """Stores the records, with patience: a release must not fail since the API server restarts."""
-        patiently(lambda: self._store(self.records))
+        while_away(lambda: self._store(self.records))
 
     def _end(self, outcome: Phase, message: str) -> None:
         last = self.last

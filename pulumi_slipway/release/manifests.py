@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_slipway.core.model import POOL_LABEL, TRACK_LABEL, Manifest, Pool, TrackName
-from pulumi_slipway.settings import Autoscaler, Environment, Probe, Workload
-from pulumi_slipway.source.definition import AUTOSCALER, Definition
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import Manifest, Pool, TrackName
+from pulumi_slipway.settings import Autoscaler, Environment, Workload
+from pulumi_slipway.source.definition import Definition
+from pulumi_slipway.source.rendered import AUTOSCALER
 
 MANAGER = "slipway"
-"""In whose name the objects are applied, by the provider and where an object is made again (components/remade.py)."""
+"""In whose name the objects are applied, by the provider and where an object is made again (components/recreate.py)."""
 
 APPLIED = {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "true"}
 """How the provider applies an object.
@@ -121,108 +123,7 @@ class Subject:
 
 def ownership(environment: str) -> dict[str, str]:
     """The labels that say whose an object is: an observed object without them is never written to."""
-    return {"app.kubernetes.io/managed-by": "slipway", "slipway.dev/environment": environment}
-
-
-def configured(subject: Subject, image: str, secret: str | None) -> tuple[Manifest, Mapping[str, Manifest]]:
-    """The pod template, and the copies of a source's configuration that it refers to."""
-    if subject.source is None:
-        return _own_template(subject, image, secret), {}
-    template, copies = subject.source.pod_template(image, secret)
-    return _adopted_template(subject, template), copies
-
-
-def pod_template(subject: Subject, image: str, secret: str | None) -> Manifest:
-    """The pod template: what a release is the hash of. `secret` names the Secret that holds `secretEnv`."""
-    return configured(subject, image, secret)[0]
-
-
-def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:
-    """What the settings say of the pods."""
-    w = subject.workload
-    writable = [(f"writable-{i}", path) for i, path in enumerate(w.writable_paths)]
-    container: dict[str, Any] = {
-        "name": subject.name,
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",  # the image is a digest: what is present is right
-        "ports": [{"name": "http", "containerPort": w.port, "protocol": "TCP"}],
-        "resources": {
-            "requests": {"cpu": w.resources.requests.cpu, "memory": w.resources.requests.memory},
-            "limits": {"cpu": w.resources.limits.cpu, "memory": w.resources.limits.memory},
-        },
-        "readinessProbe": _probe(w.probe),
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
-    }
-    if w.liveness:
-        container["livenessProbe"] = _probe(w.liveness)
-    if w.pre_stop:
-        # The endpoint is taken away while the pod still answers: without it 71 of 11,564 requests were lost (facts.md).
-        container["lifecycle"] = {"preStop": {"sleep": {"seconds": w.pre_stop}}}
-    if w.command:
-        container["command"] = list(w.command)
-    if w.args:
-        container["args"] = list(w.args)
-    if w.env:
-        container["env"] = [{"name": key, "value": value} for key, value in sorted(w.env.items())]
-    if secret:
-        container["envFrom"] = [{"secretRef": {"name": secret}}]
-    if writable:
-        container["volumeMounts"] = [{"name": name, "mountPath": path} for name, path in writable]
-    security: dict[str, Any] = {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
-    if w.run_as_user is not None:
-        security["runAsUser"] = w.run_as_user
-    spec: dict[str, Any] = {
-        "automountServiceAccountToken": False,
-        "enableServiceLinks": False,
-        "terminationGracePeriodSeconds": w.termination_grace,
-        "securityContext": security,
-        "topologySpreadConstraints": [
-            {
-                "maxSkew": 1,
-                "topologyKey": "kubernetes.io/hostname",
-                "whenUnsatisfiable": "ScheduleAnyway",
-                "labelSelector": {"matchLabels": subject.selector},
-            }
-        ],
-        "containers": [container],
-    }
-    if writable:
-        spec["volumes"] = [{"name": name, "emptyDir": {}} for name, _ in writable]
-    if subject.environment.image_pull_secret:
-        spec["imagePullSecrets"] = [{"name": subject.environment.image_pull_secret}]
-    labels = {**subject.selector, **ownership(subject.environment.name)}
-    metadata: dict[str, Any] = {"labels": labels}
-    if w.pod_annotations:
-        metadata["annotations"] = dict(w.pod_annotations)
-    return {"metadata": metadata, "spec": spec}
-
-
-def _adopted_template(subject: Subject, template: Manifest) -> Manifest:
-    """The author's pod template: known as ours, and with the environment's pull secret where it names none."""
-    metadata, spec = template["metadata"], dict(template["spec"])
-    if subject.environment.image_pull_secret and not spec.get("imagePullSecrets"):
-        spec["imagePullSecrets"] = [{"name": subject.environment.image_pull_secret}]
-    labels = {**(metadata.get("labels") or {}), **ownership(subject.environment.name)}
-    return {**template, "metadata": {**metadata, "labels": labels}, "spec": spec}
-
-
-def _probe(probe: Probe) -> dict[str, Any]:
-    port: int | str = probe.port or "http"
-    check: dict[str, Any] = (
-        {"httpGet": {"path": probe.path, "port": port, "scheme": "HTTP"}}
-        if probe.path
-        else {"tcpSocket": {"port": port}}
-    )
-    return {
-        **check,
-        "periodSeconds": probe.period,
-        "timeoutSeconds": probe.timeout,
-        "failureThreshold": probe.failure_threshold,
-    }
+    return {"app.kubernetes.io/managed-by": "slipway", ENVIRONMENT_LABEL: environment}
 
 
 PREVIEW = "-preview"

@@ -14,7 +14,8 @@ from lightkube.resources.networking_v1 import Ingress, NetworkPolicy
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import RELEASE_LABEL, TRACK_LABEL, Manifest, Observed, Pool, Track, TrackName
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import Manifest, Observed, Pool, Track, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
 
@@ -28,7 +29,7 @@ KINDS: Mapping[str, type[Any]] = {
     "NetworkPolicy": NetworkPolicy,
     "Secret": Secret,
 }
-"""What a workload is made of. Secrets are looked up by name (`held_secret`)."""
+"""What a workload is made of. Secrets are looked up by name (`release_secret`)."""
 
 SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "Deployment": tuple(track.suffix for track in TrackName),
@@ -138,7 +139,7 @@ def _window_open(subject: Subject, observed: Observed, now: datetime) -> bool:
     return (now - since).total_seconds() < settings.rollback_window
 
 
-def held_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
+def release_secret(client: Client, namespace: str, name: str) -> tuple[Manifest | None, bool]:
     """A Secret that a release refers to, and whether this identity may read it; None where it is gone."""
     try:
         return read(client, Secret, name, namespace), True
@@ -165,7 +166,7 @@ def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     ours = subject.owned
     if ours.items() <= labels.items():
         return
-    owner = labels.get("slipway.dev/environment") or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    owner = labels.get(ENVIRONMENT_LABEL) or labels.get("app.kubernetes.io/managed-by") or "someone else"
     if ownership(subject.environment.name).items() <= labels.items():
         owner = f"workload {labels.get('app.kubernetes.io/instance')}"
     raise UserError(

@@ -3,33 +3,33 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
 
 from lightkube import Client
 
-from pulumi_slipway.cluster.kinds import Kinds, Unreadable
+from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.core.action import variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
+from pulumi_slipway.core.keys import PROVENANCE, RUNS
 from pulumi_slipway.core.model import Manifest, Observed, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, image, ledger, manifests, secret_env
+from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.drift import drift
+from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, World, held_secret, observe, refuse_foreign
-from pulumi_slipway.release.promotion import promote
+from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.source.content import content_of
-from pulumi_slipway.source.definition import Rendered, filled, readable
 
 
 @dataclass(frozen=True)
-class Held:
-    """A ConfigMap or Secret of one content that must be there after this run."""
+class VersionedConfig:
+    """A ConfigMap or Secret whose name ends with a hash of what is in it, and that must be there after this run."""
 
     content: Manifest | None = field(repr=False)
     """What it holds (`data`, `binaryData`, `type`); None where this identity may not read it: then it
@@ -37,16 +37,6 @@ class Held:
     live: Manifest | None = field(repr=False)
     readable: bool = True
     """Whether this identity may read it; where not, `live` is None though there may be one."""
-
-
-@dataclass(frozen=True)
-class Beside:
-    """An object of the source that is neither Deployment nor Service, as it is to be and as it is."""
-
-    wanted: Rendered
-    live: Manifest | None
-    readable: bool = True
-    """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
 
 
 @dataclass(frozen=True)
@@ -59,17 +49,17 @@ class Prepared:
     plan: Plan
     deployments: Mapping[TrackName, Manifest]
     """Of every track that this run declares."""
-    held: Mapping[tuple[str, str], Held]
+    configs: Mapping[tuple[str, str], VersionedConfig]
     """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
     provenance: Mapping[str, str]
-    beside: tuple[Beside, ...] = ()
+    extra_objects: tuple[ExtraObject, ...] = ()
     """The other objects of its source, with the release's image in them."""
 
     @property
     def by(self) -> dict[str, str]:
         """The annotations that tell of this run."""
-        told = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
-        return {**told, RUNS: self.plan.release.image}
+        provenance = {f"{PROVENANCE}{key}": value for key, value in self.provenance.items()}
+        return {**provenance, RUNS: self.plan.release.image}
 
 
 def prepare(
@@ -97,8 +87,8 @@ def prepare(
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
-    told = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
-    if told:  # nothing waits here: what waits is in the environment before this one
+    confirmed = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
+    if confirmed:  # nothing waits here: what waits is in the environment before this one
         run = replace(run, action=Action.DEPLOY)
     kinds = kinds or Kinds(client)
     if run.action is not Action.DEPLOY and not _deployed(kinds, subject, world, exists=found is not None):
@@ -109,11 +99,11 @@ def prepare(
     rules = rules_of(subject.workload)
     # Going back takes the values that the release ran with: what the job's variables say now is of no concern.
     deploys = run.action is Action.DEPLOY
-    secret = _secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
-    wanted = _wanted_image(
-        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, told=told
+    secret = wanted_secret(subject, world, environment, preview=preview, warn=warn) if deploys else None
+    wanted = wanted_image(
+        subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, confirmed=confirmed
     )
-    template, copies = manifests.configured(subject, wanted, secret.name if secret else None)
+    template, copies = pod_template(subject, wanted, secret.name if secret else None)
     desired = Release.of(template)
     known: dict[tuple[str, str], Manifest | None] = {
         (it["kind"], it["metadata"]["name"]): content_of(it) for it in copies.values()
@@ -131,9 +121,9 @@ def prepare(
         rules=rules,
         plan=_settled(decided, deployments, world),
         deployments=deployments,
-        held=_held(client, subject, world, decided.release, known, found, preview=preview),
+        configs=_configs(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        beside=_beside(kinds, subject, decided.release.image, exists=found is not None),
+        extra_objects=extra_objects(kinds, subject, decided.release.image, exists=found is not None),
     )
 
 
@@ -141,29 +131,7 @@ def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> 
     """Whether anything of it is there that a run must not take away; what may not be read might be."""
     if world.observed.tracks or world.live("ConfigMap", ledger.SUFFIX):
         return True
-    return any(one.live is not None or not one.readable for one in _beside(kinds, subject, "", exists=exists))
-
-
-def _beside(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[Beside, ...]:
-    if subject.source is None:
-        return ()
-    wanted = [
-        Rendered(readable(filled(one.manifest, image)), one.place)
-        for one in subject.source.others
-        if not subject.source.scales(one)
-    ]
-    live: list[Manifest | Unreadable | None] = [None] * len(wanted)
-    if exists:
-        live = kinds.live(subject.namespace, wanted)
-    beside = []
-    for one, found in zip(wanted, live, strict=True):
-        if isinstance(found, Unreadable):
-            beside.append(Beside(one, None, readable=False))
-            continue
-        if found is not None:
-            refuse_foreign(subject, one.kind, found)
-        beside.append(Beside(one, found))
-    return tuple(beside)
+    return any(one.live is not None or not one.readable for one in extra_objects(kinds, subject, "", exists=exists))
 
 
 def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
@@ -187,70 +155,7 @@ def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
         raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
 
 
-def _secret(
-    subject: Subject, world: World, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]
-) -> secret_env.Content | None:
-    if not subject.workload.secret_env:
-        return None
-    values, missing = secret_env.values(subject.workload.secret_env, environment)
-    if not missing:
-        return secret_env.content(subject, values)
-    text = (
-        f"slipway:workloads.{subject.name}.secretEnv: {', '.join(missing)} not in the job's environment: "
-        "add the variable in GitLab (Settings > CI/CD > Variables) for this environment"
-    )
-    live = world.observed.tracks.get(world.observed.home) if world.observed.home else None
-    held = Release.of(live.template).secret_env if live else None
-    if not preview:
-        raise UserError(text)
-    warn(text + "; this preview takes the values to be unchanged")
-    return secret_env.Content(held or f"{subject.name}-env-unknown", None)
-
-
-def _wanted_image(
-    subject: Subject,
-    world: World,
-    run: Run,
-    environment: Mapping[str, str],
-    *,
-    preview: bool,
-    warn: Callable[[str], None],
-    tell: Callable[[str], None],
-    promoted: Sequence[Record] | None,
-    told: bool,
-) -> str:
-    """The image to run: SLIPWAY_IMAGE, else the settings' or what may be promoted, else what is live; as a digest."""
-    live = world.observed.live_image()
-    asked = run.images.get(subject.name) or subject.workload.image
-    rule = subject.environment.promote_from
-    if rule and promoted is not None and run.action is Action.DEPLOY:
-        if asked is not None:
-            asked = _resolved(asked, environment, preview=preview, warn=warn)
-        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), told=told)
-        tell(f"{subject.name}: {choice.why}")
-        asked = choice.image
-    wanted = asked or live
-    if wanted is None:
-        raise UserError(
-            f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
-            f"set {variable(subject.name)} in the job, or `image` in the stack file"
-        )
-    if wanted == live or run.action is not Action.DEPLOY:
-        return live or wanted
-    return _resolved(wanted, environment, preview=preview, warn=warn)
-
-
-def _resolved(wanted: str, environment: Mapping[str, str], *, preview: bool, warn: Callable[[str], None]) -> str:
-    try:
-        return image.resolve(wanted, environment)
-    except image.ImageUnresolved as error:
-        if not preview:
-            raise
-        warn(f"{error}; this preview shows it as given")
-        return wanted
-
-
-def _held(  # noqa: PLR0917
+def _configs(  # noqa: PLR0917
     client: Client,
     subject: Subject,
     world: World,
@@ -259,67 +164,26 @@ def _held(  # noqa: PLR0917
     found: Snapshot | None,
     *,
     preview: bool,
-) -> Mapping[tuple[str, str], Held]:
+) -> Mapping[tuple[str, str], VersionedConfig]:
     """What must be there after this run: of the release, of every track, of those on the ledger."""
-    needed = set(target.held)
+    needed = set(target.configs)
     for track in world.observed.tracks.values():
-        needed |= Release.of(track.template).held
+        needed |= Release.of(track.template).configs
     for record in ledger.kept(world.observed.ledger, subject.workload.keep_releases):
-        needed |= record.release.held
-    held: dict[tuple[str, str], Held] = {}
+        needed |= record.release.configs
+    configs: dict[tuple[str, str], VersionedConfig] = {}
     for kind, name in sorted(needed):
         live, readable = None, True
         if found is not None and kind == "Secret":
-            live, readable = held_secret(client, subject.namespace, name)
+            live, readable = release_secret(client, subject.namespace, name)
         elif found is not None:
             live = found[kind].get(name)
         content = known.get((kind, name)) or (content_of(live) if live else None)
         if content is not None or not readable or preview:
-            held[kind, name] = Held(content, live, readable)
-        elif (kind, name) in target.held:
+            configs[kind, name] = VersionedConfig(content, live, readable)
+        elif (kind, name) in target.configs:
             raise UserError(
                 f"workload {subject.name}: release {target.id} needs the {kind} {subject.namespace}/{name}, which is "
                 f"gone from the cluster: deploy an image with {variable(subject.name)} instead"
             )
-    return held
-
-
-OBSERVED = "slipway.dev/observed"
-"""What was observed of the object that a run was to mend; a change of it updates the object."""
-
-
-PROVENANCE = "slipway.dev/by-"
-"""Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
-RUNS = "slipway.dev/image"
-"""Annotation with the image, by its digest, of the release that the object was written for."""
-
-
-def declared(
-    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
-) -> dict[str, Any]:
-    """The manifest with the annotation that makes the engine see what the cluster says.
-
-    The engine compares inputs with the last inputs, never with the cluster. Where the live object differs from what is
-    wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
-    value; where there is none, components/state.py sees to it. `always`: differ in any case. `by`: annotations that
-    tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
-    """
-    had = (live or {}).get("metadata", {}).get("annotations", {})
-    told = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
-    if live is None:
-        value, told = None, dict(by or {})
-    elif always or drift(_comparable(wanted), live):
-        value = live["metadata"]["resourceVersion"]
-        told = dict(by or {})
-    else:
-        value = had.get(OBSERVED)
-    observed = {OBSERVED: value} if value else {}
-    annotations = {**(told if by is not None else {}), **wanted["metadata"].get("annotations", {}), **observed}
-    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
-
-
-def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
-    """Without the annotations that speak to the provider: whether they reach the live object is its affair."""
-    metadata = wanted["metadata"]
-    annotations = {k: v for k, v in metadata.get("annotations", {}).items() if not k.startswith("pulumi.com/")}
-    return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
+    return configs

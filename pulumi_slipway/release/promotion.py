@@ -77,7 +77,7 @@ def promote(  # noqa: PLR0917
     asked: str | None,
     now: datetime,
     *,
-    told: bool = False,
+    confirmed: bool = False,
 ) -> Choice:
     """The image for this run.
 
@@ -89,10 +89,10 @@ def promote(  # noqa: PLR0917
     | an image       | Healthy for verifiedFor                       | released                           |
     | nothing        | some are Healthy for verifiedFor              | the newest of them                 |
     | nothing        | none is                                       | what is live stays, else refused   |
-    | a new one      | anything, and users were taken back by hand   | stays (refused if asked), until    |
+    | a new one      | anything, and users were rolled back by hand   | stays (refused if asked), until    |
     |                |                                               | SLIPWAY_ACTION=promote             |
 
-    `asked`: the image that the run names, as a digest. `told`: SLIPWAY_ACTION=promote. Raises NotPromoted.
+    `asked`: the image that the run names, as a digest. `confirmed`: SLIPWAY_ACTION=promote. Raises NotPromoted.
     """
     live = own.live_image()
     there = candidates(source, now)
@@ -109,9 +109,9 @@ def promote(  # noqa: PLR0917
         return Choice(None, f"nothing new to promote from {rule.environment}: {_waiting(rule, there)}")
     wanted = asked or fit[0].image
     left = own.committed.left if own.committed else ""
-    if left and not told and (live is None or digest(wanted) != digest(live)):
+    if left and not confirmed and (live is None or digest(wanted) != digest(live)):
         why = (
-            f"users were taken back from {digest(left)} by hand ({_when(own.committed)}): {digest(wanted)} comes here "
+            f"users were rolled back from {digest(left)} by hand ({_when(own.committed)}): {digest(wanted)} comes here "
             "only when SLIPWAY_ACTION=promote says so"
         )
         if asked is not None:

@@ -11,8 +11,9 @@ from lightkube.core.client import LabelSelector
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
-from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import RELEASE_LABEL, Manifest, TrackName
+from pulumi_slipway.core.errors import WorkloadError
+from pulumi_slipway.core.keys import RELEASE_LABEL
+from pulumi_slipway.core.model import Manifest, TrackName
 from pulumi_slipway.release.observe import read
 from pulumi_slipway.release.observe import track as said_by
 
@@ -43,15 +44,15 @@ class Reason:
         return f"{self.text}, last lines: {self.log}" if self.log else self.text
 
 
-class ReleaseFailed(UserError):
-    """The release has to be taken back: it did not come up, or a check was not Successful.
+class ReleaseFailed(WorkloadError):
+    """The release has to be rolled back: it did not come up, or a check was not Successful.
 
-    `recorded` is the text without lines of the pods' logs: the ledger is read by more people than they are.
+    `recorded` is the reason without lines of the pods' logs: the ledger is read by more people than they are.
     """
 
-    def __init__(self, text: str, recorded: str | None = None) -> None:
-        super().__init__(text)
-        self.recorded = text if recorded is None else recorded
+    def __init__(self, workload: str, release: str, reason: str, recorded: str | None = None) -> None:
+        super().__init__(workload, f"release {release}: {reason}")
+        self.recorded = reason if recorded is None else recorded
 
 
 class CheckFailed(ReleaseFailed):
@@ -75,7 +76,7 @@ def wait(
     `deadline` is Kubernetes' progressDeadlineSeconds, counted from now and anew with each step forward; the
     controller's own condition is not asked, it may be left from an earlier try. `tell` gets one line each change.
     Raises ReleaseFailed with the reason a person needs, before the deadline where it is one that nothing but a person
-    mends; and UserError where it is no longer ours to wait for: another
+    mends; and WorkloadError where it is no longer ours to wait for: another
     run has taken over, or the API server no longer knows us. One that is away for a moment is waited for.
     """
     name, best, line = workload + track.suffix, -1.0, ""
@@ -100,25 +101,27 @@ def wait(
             stalled = clock() + STALLED_SECONDS
             if live is None and not trouble:
                 raise ReleaseFailed(
-                    f"workload {workload}: Deployment {namespace}/{name} is gone: run again to make it anew"
+                    workload, release, f"Deployment {namespace}/{name} is gone: run again to make it anew"
                 )
             if refused:  # not at once: an API server that restarts first knows nobody
-                raise UserError(f"workload {workload}: {trouble}")
+                raise WorkloadError(workload, trouble)
             if state is not None and state.release != release:  # that run keeps the ledger
-                raise UserError(
-                    f"workload {workload}: release {release} was replaced by {state.release or 'an unknown one'} "
-                    "while it came up: run again, and let only one run at a time change the environment"
+                raise WorkloadError(
+                    workload,
+                    f"release {release} was replaced by {state.release or 'an unknown one'} while it came up: run "
+                    "again, and let only one run at a time change the environment",
                 )
             reasons = [Reason(trouble)] if live is None else _reasons(client, release, namespace, live)
             lasts = any(reason.lasting for reason in reasons)
             hopeless = (hopeless or clock()) if lasts else None
             given_up = hopeless is not None and clock() - hopeless >= HOPELESS_SECONDS
             if over or given_up:
-                how = f"did not come up within {deadline} s" if over else "cannot come up"
-                failed = f"workload {workload}: release {release} {how}: "
+                how = f"did not come up within {deadline} s: " if over else "cannot come up: "
                 raise ReleaseFailed(
-                    failed + ("; ".join(map(str, reasons)) or line),
-                    failed + ("; ".join(reason.text for reason in reasons) or line),
+                    workload,
+                    release,
+                    how + ("; ".join(map(str, reasons)) or line),
+                    how + ("; ".join(reason.text for reason in reasons) or line),
                 )
             if reasons and (reason := str(reasons[0])) not in said:
                 said.add(reason)

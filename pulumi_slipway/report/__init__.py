@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pulumi_slipway.core.model import Record
-from pulumi_slipway.report import page
 
 DIRECTORY = "SLIPWAY_REPORT_DIR"
 DEFAULT = "slipway-report"
@@ -26,6 +25,8 @@ def write(
     """
     if not records:
         return None
+    from pulumi_slipway.report import page  # noqa: PLC0415  Jinja, only where there is something to write
+
     text = page.page(environment, workload, records, now or datetime.now(UTC))
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / f"{environment}-{workload}.html"

@@ -5,9 +5,9 @@ from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
-from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record
+from pulumi_slipway.core.model import CheckResult, Event, Moment, Record
 from pulumi_slipway.report.svg import WIDTH, Scale, clock, element, picture, round_ticks, text, time_ticks, title
-from pulumi_slipway.report.words import lasting
+from pulumi_slipway.report.words import happened, lasting
 
 LEFT, RIGHT = 190, WIDTH - 70
 """The charts over the time of the release share these edges, so that they can be read below each other."""
@@ -35,22 +35,24 @@ def spans(record: Record, now: datetime) -> tuple[Span, ...]:
 
 def steps(record: Record, now: datetime) -> str:
     """The moments of the release, one below the other, each as long as it took until the next."""
-    drawn = spans(replace(record, timeline=tuple(moment for moment in record.timeline if moment.what)), now)
+    named = tuple(moment for moment in record.timeline if moment.event or moment.text)
+    drawn = spans(replace(record, timeline=named), now)
     if not drawn:
         return ""
     across, bottom = _across(drawn), ROW * len(drawn) + 8
     parts = [_times(across, drawn[-1].end, 4, bottom)]
     for row, (moment, begin, end) in enumerate(drawn):
         middle = 4 + ROW * row + ROW / 2
-        told = title(f"{moment.at}: {moment.what}, {lasting(end - begin)}")
+        what = happened(moment, record.steps)
+        tooltip = title(f"{moment.at}: {what}, {lasting(end - begin)}")
         width = across(end) - across(begin)
-        kind = _kind(moment.what)
+        kind = _kind(moment)
         bar = (
-            element("rect", told, x=across(begin), y=middle - 7, width=width, height=14, rx=3, class_=kind)
+            element("rect", tooltip, x=across(begin), y=middle - 7, width=width, height=14, rx=3, class_=kind)
             if width >= 3
-            else element("circle", told, cx=across(begin) + width / 2, cy=middle, r=4.5, class_=kind)
+            else element("circle", tooltip, cx=across(begin) + width / 2, cy=middle, r=4.5, class_=kind)
         )
-        parts += [text(0, middle + 4, _short(moment.what), "label"), bar]
+        parts += [text(0, middle + 4, _short(what), "label"), bar]
         if end > begin:
             parts.append(text(WIDTH, middle + 4, lasting(end - begin), "quiet", "end"))
     return picture(bottom + 20, f"{len(drawn)} moments of the release over time", parts)
@@ -71,11 +73,12 @@ def shares(record: Record, colours: Mapping[str, str], names: Mapping[str, str],
         whole, below = sum(moment.pods.values()), 0.0
         for release in sorted(moment.pods, key=list(colours).index):
             share = 100 * moment.pods[release] / whole if whole else 0.0
-            told = f"{moment.what or moment.at}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
+            what = happened(moment, record.steps) or moment.at
+            tooltip = f"{what}: {moment.pods[release]} of {whole} pods run {release}, {share:.3g} %"
             parts.append(
                 element(
                     "rect",
-                    title(told),
+                    title(tooltip),
                     x=across(begin),
                     y=up(below + share),
                     width=max(right - across(begin), 0.5),
@@ -125,15 +128,15 @@ def values(check: CheckResult) -> str:
         x = across((at - start).total_seconds())
         if value is not None:
             run.append(f"{x:.1f},{up(value):.1f}")
-            told = title(f"{at:%H:%M:%S}: {value:.6g}, {status}")
-            dots.append(element("circle", told, cx=x, cy=up(value), r=3.5, class_=f"dot {status.lower()}"))
+            tooltip = title(f"{at:%H:%M:%S}: {value:.6g}, {status}")
+            dots.append(element("circle", tooltip, cx=x, cy=up(value), r=3.5, class_=f"dot {status.lower()}"))
             continue
         if len(run) > 1:
             parts.append(element("polyline", points=" ".join(run), class_="line"))
         run = []
         if status:
-            told = title(f"{at:%H:%M:%S}: no value, {status}")
-            dots.append(element("rect", told, x=x - 3, y=bottom - 3, width=6, height=6, class_=status.lower()))
+            tooltip = title(f"{at:%H:%M:%S}: no value, {status}")
+            dots.append(element("rect", tooltip, x=x - 3, y=bottom - 3, width=6, height=6, class_=status.lower()))
     return picture(bottom + 20, f"values of {check.name} over time", [*parts, *dots])
 
 
@@ -172,13 +175,14 @@ def _bounds(numbers: Sequence[float]) -> tuple[float, float]:
     return (0.0 if 0 <= low <= high - low else low - room), high + room
 
 
-def _kind(what: str) -> str:
+def _kind(moment: Moment) -> str:
     """The colour of a moment: how it ended, or what it was about."""
-    if what in list(Phase):
-        return f"bar {what.lower()}"
-    if what == "taken back" or what.startswith("back to"):
-        return "bar degraded"
-    return "bar step" if what.startswith("step ") else "bar"
+    match moment.event:
+        case Event.OUTCOME:
+            return f"bar {str(moment.outcome).lower()}"
+        case Event.ROLLED_BACK | Event.SWITCHED_BACK:
+            return "bar degraded"
+    return "bar step" if moment.event is Event.STEP else "bar"
 
 
 def _short(what: str) -> str:

@@ -27,12 +27,12 @@ class Scale:
 
 def element(name: str, *content: str, **attributes: str | float) -> str:
     """An element with content that is markup already; `class_` is written `class`, `stroke_width` with a hyphen."""
-    told = "".join(
+    written = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(number(value) if isinstance(value, int | float) else value)}"'
         for key, value in attributes.items()
     )
     inner = "".join(content)
-    return f"<{name}{told}>{inner}</{name}>" if inner else f"<{name}{told}/>"
+    return f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>"
 
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start") -> str:

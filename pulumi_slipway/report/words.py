@@ -1,4 +1,6 @@
-"""How long, when and which image, in few letters: for the report and for `status`."""
+"""How long, when, which image and what happened, in few letters: for the report and for `status`."""
+
+from pulumi_slipway.core.model import Event, Moment
 
 
 def lasting(seconds: float) -> str:
@@ -29,6 +31,31 @@ def full(stamp: str) -> str:
     return f"{stamp[:19].replace('T', ' ')} UTC" if stamp else ""
 
 
-def reason(message: str, workload: str, release: str) -> str:
-    """Why, without the words that stand beside it anyhow: whose release it is."""
-    return message.removeprefix(f"workload {workload}: ").removeprefix(f"release {release}: ")
+def happened(moment: Moment, steps: int) -> str:  # noqa: PLR0911  a table
+    """What a moment is about, of a release with so many steps; empty where only the pods are others."""
+    match moment.event:
+        case Event.BEGUN:
+            return f"begun on {moment.track}"
+        case Event.STEP:
+            return ", ".join([f"step {moment.step}" + (f"/{steps}" if steps else ""), *_size(moment)])
+        case Event.SCALED:
+            return f"{moment.track} at {moment.replicas}"
+        case Event.APPLIED:
+            return f"{moment.track} takes {moment.release}"
+        case Event.READY:
+            return f"{moment.track} ready"
+        case Event.REACHED:
+            return f"users reach {moment.track}"
+        case Event.SWITCHED_BACK:
+            return f"back to {moment.track}"
+        case Event.ROLLED_BACK:
+            return "rolled back"
+        case Event.OUTCOME:
+            return str(moment.outcome)
+    return moment.text or ""
+
+
+def _size(moment: Moment) -> list[str]:
+    if moment.weight is not None:
+        return [f"{moment.weight} %"]
+    return [f"{moment.replicas} pod{'' if moment.replicas == 1 else 's'}"] if moment.replicas else []

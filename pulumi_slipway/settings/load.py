@@ -25,7 +25,7 @@ def load() -> Settings:
     stack = pulumi.get_stack()
     file = Path(f"Pulumi.{stack}.yaml")
     _refuse_the_providers_own(given, file.name)
-    if not file.is_file():  # another --config-file, whose name we are not told
+    if not file.is_file():  # another --config-file, whose name we are not what
         return parse(blocks, os.environ, file=f"stack {stack}", sealed=sealed)
     return parse(blocks, os.environ, file=file.name, text=file.read_text(), sealed=sealed)
 
@@ -37,9 +37,9 @@ def _refuse_the_providers_own(keys: Iterable[str], file: str) -> None:
     """
     own = sorted(key for key in keys if key.startswith(PROVIDER))
     if own:
-        told = "is not read here: the cluster is the current context of the file in KUBECONFIG, the namespace is "
-        told += "slipway:environment.namespace; remove this key, and choose the cluster there"
-        raise SettingsError("\n".join(f"{file}: {key}: {told}" for key in own))
+        what = "is not read here: the cluster is the current context of the file in KUBECONFIG, the namespace is "
+        what += "slipway:environment.namespace; remove this key, and choose the cluster there"
+        raise SettingsError("\n".join(f"{file}: {key}: {what}" for key in own))
 
 
 def _value(text: str) -> object:

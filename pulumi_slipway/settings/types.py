@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
 
+from pulumi_slipway.core.keys import PREFIX
+
 Schema = dict[str, Any]
 
 
@@ -154,7 +156,7 @@ _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
 
 OURS = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by")
 """Labels that Slipway sets itself: ownership and selection hang on them."""
-RESERVED_PREFIXES = ("slipway.dev/", "pulumi.com/")
+RESERVED_PREFIXES = (PREFIX, "pulumi.com/")
 
 
 def _plain_text(value: object) -> str:

@@ -1,76 +1,25 @@
-"""A workload as its source defines it: the Deployment and the Service among the rendered objects, and all the others.
+"""A workload as its source defines it: the Deployment and the Service among the rendered objects, and the others."""
 
-Rendered once, with placeholders where the image goes (`IMAGE`): what a chart or an overlay makes of the image's name
-does not depend on which image it is, and a release can be told from the one before it without rendering again.
-"""
-
-import base64
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-from lightkube.models import apps_v1, autoscaling_v2, core_v1, policy_v1
-from lightkube.models.meta_v1 import ObjectMeta
-
-from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import CONTAINER, HELD, Manifest
+from pulumi_slipway.core.keys import CONFIGS, CONTAINER
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.settings.source import Source
 from pulumi_slipway.source.content import content_of, digest, secret_digest
-
-ARTICLES = "IMAGE_PLACEHOLDER"
-"""What the article's manifests have in place of the image."""
-REPOSITORY, TAG = "slipway.invalid/image", "0.0.0-slipway"
-IMAGE = f"{REPOSITORY}:{TAG}"
-"""What a chart is given as its image's repository and tag: no registry has it, and the tag is a version and a label."""
-
-CLUSTER_WIDE_REFUSED = ("Namespace",)
-OBJECT_LIMIT = 1 << 20
-"""Bytes that Kubernetes takes of a ConfigMap or a Secret (its validation's MaxSecretSize)."""
-
-REFERENCES = {"ConfigMap": ("configMap", "configMapRef", "configMapKeyRef"), "Secret": ("secretRef", "secretKeyRef")}
-"""Fields of a pod template that name one: all have `name`; a volume of a Secret has `secretName`."""
-
-
-class SourceError(UserError):
-    """The source can't be used; the text says which object, in which file, and what to do."""
-
-
-@dataclass(frozen=True)
-class Rendered:
-    """One object, and where it was written down."""
-
-    manifest: Manifest
-    place: str
-    """For people: "k8s/web.yaml, document 2", "kustomization deploy/overlays/staging", "chart charts/web"."""
-
-    @property
-    def kind(self) -> str:
-        """Its kind."""
-        return str(self.manifest.get("kind"))
-
-    @property
-    def name(self) -> str:
-        """Its name."""
-        return str(self._metadata.get("name"))
-
-    @property
-    def title(self) -> str:
-        """How it is called in a message."""
-        return f"{self.kind} {self.name} ({self.place})"
-
-    @property
-    def hook(self) -> str | None:
-        """What Helm would run it for; None where it is no hook."""
-        found = (self._metadata.get("annotations") or {}).get("helm.sh/hook")
-        return None if found is None else str(found)
-
-    @property
-    def _metadata(self) -> Manifest:
-        metadata = self.manifest.get("metadata")
-        return metadata if isinstance(metadata, Mapping) else {}
+from pulumi_slipway.source.rendered import (
+    ARTICLES,
+    AUTOSCALER,
+    REFERENCES,
+    REPOSITORY,
+    Rendered,
+    SourceError,
+    filled,
+    readable,
+)
+from pulumi_slipway.source.validate import refuse_place, refuse_twice, refuse_types
 
 
 @dataclass(frozen=True)
@@ -151,13 +100,11 @@ class Definition:
             main = next(it for it in template["spec"]["containers"] if it["name"] == self.container)
             main["envFrom"] = [*(main.get("envFrom") or []), {"secretRef": {"name": secret}}]
             used.add(f"Secret/{secret}")
-        annotations = {CONTAINER: self.container} | ({HELD: ",".join(sorted(used))} if used else {})
+        annotations = {CONTAINER: self.container} | ({CONFIGS: ",".join(sorted(used))} if used else {})
         metadata = template.setdefault("metadata", {})
         metadata["annotations"] = {**metadata.get("annotations", {}), **annotations}
         return template, {key: it for key, it in held.items() if key in used}
 
-
-AUTOSCALER = "HorizontalPodAutoscaler"
 
 ORDER = (
     "CustomResourceDefinition",
@@ -186,76 +133,17 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     """Finds the Deployment and the Service, fills in the defaults of zero downtime; raises SourceError."""
     prefix = f"slipway:workloads.{workload}.source: "
     for one in rendered:
-        _typed(prefix, one)
+        refuse_types(prefix, one)
     kept = _without_hooks(prefix, source, rendered)
     for one in kept:
-        _check(prefix, one, namespace)
-    _twice(prefix, kept)
+        refuse_place(prefix, one, namespace)
+    refuse_twice(prefix, kept)
     deployment = _found(prefix, "Deployment", workload, source.deployment, kept)
     service = _service(prefix, workload, source.service, kept, deployment)
     container = _container(prefix, workload, source.container, deployment, service)
     whole, additions = _with_defaults(deployment.manifest, service.manifest, container, pre_stop)
     others = tuple(one for one in kept if one not in (deployment, service))
     return Definition(whole, service.manifest, others, container, additions)
-
-
-@dataclass
-class _Other:
-    """What all kinds have in common."""
-
-    metadata: ObjectMeta | None = None
-
-
-MODELS: Mapping[tuple[str, str], type] = {
-    ("apps/v1", "Deployment"): apps_v1.Deployment,
-    ("autoscaling/v2", AUTOSCALER): autoscaling_v2.HorizontalPodAutoscaler,
-    ("policy/v1", "PodDisruptionBudget"): policy_v1.PodDisruptionBudget,
-    ("v1", "ConfigMap"): core_v1.ConfigMap,
-    ("v1", "Secret"): core_v1.Secret,
-    ("v1", "Service"): core_v1.Service,
-}
-"""What is read here, field by field; the API server looks at all others."""
-QUANTITIES = ("sizeLimit", "divisor")
-"""Fields that Kubernetes takes as a number, too, and its description calls a text."""
-
-
-def _typed(prefix: str, one: Rendered) -> None:
-    """Refuses a field of another type than Kubernetes has it, or a missing one; it says where, and no value."""
-    try:
-        msgspec.convert(one.manifest, MODELS.get((str(one.manifest.get("apiVersion")), one.kind), _Other))
-    except msgspec.ValidationError as error:
-        what, _, path = str(error).partition(" - at ")
-        if not path.rstrip("`").endswith(QUANTITIES):
-            field = path.strip("`").removeprefix("$.") or "it"
-            raise SourceError(f"{prefix}{one.title}: {field}: {what[:1].lower()}{what[1:]}") from None
-    if one.kind in REFERENCES:  # their models say nothing of the values
-        for part in ("data", "stringData"):
-            for key, value in (one.manifest.get(part) or {}).items():
-                if value is not None and not isinstance(value, str):
-                    raise SourceError(f"{prefix}{one.title}: {part}.{key}: must be a text: write it in quotes")
-
-
-def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manifest
-    """The same with the image in the place of every placeholder."""
-    if isinstance(node, Mapping):
-        return {key: filled(value, image) for key, value in node.items()}
-    if isinstance(node, list | tuple):
-        return [filled(value, image) for value in node]
-    if not isinstance(node, str) or not any(mark in node for mark in (ARTICLES, REPOSITORY, TAG)):
-        return node
-    repository, _, told = image.partition("@")
-    short = told.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
-    whole = re.sub(re.escape(IMAGE) + r"(@sha256:[0-9a-f]{64})?", image, node).replace(ARTICLES, image)
-    return whole.replace(REPOSITORY, repository).replace(TAG, short)
-
-
-def readable(manifest: Manifest) -> Manifest:
-    """A Secret with its `stringData`, which is only written, as the `data` that it is read as; others as they are."""
-    if manifest.get("kind") != "Secret" or not manifest.get("stringData"):
-        return manifest
-    written = {key: base64.b64encode(str(it).encode()).decode() for key, it in manifest["stringData"].items()}
-    bare = {key: it for key, it in manifest.items() if key != "stringData"}
-    return {**bare, "data": {**(manifest.get("data") or {}), **written}}
 
 
 def of_content(manifest: Manifest) -> dict[str, Any]:
@@ -305,57 +193,6 @@ def _without_hooks(prefix: str, source: Source, rendered: Sequence[Rendered]) ->
 def left_out(rendered: Iterable[Rendered]) -> list[str]:
     """The Helm hooks among the objects, by name: what a definition leaves out, so that it can be told."""
     return [one.title for one in rendered if one.hook is not None]
-
-
-def _check(prefix: str, one: Rendered, namespace: str) -> None:
-    metadata = one.manifest.get("metadata")
-    if not isinstance(metadata, Mapping) or not metadata.get("name"):
-        raise SourceError(f"{prefix}{one.kind} without metadata.name ({one.place}): give it one")
-    if one.kind in CLUSTER_WIDE_REFUSED:
-        raise SourceError(
-            f"{prefix}{one.title}: the environment's namespace is made by the access stack: remove it from the source"
-        )
-    given = metadata.get("namespace")
-    if given not in (None, "", namespace):
-        raise SourceError(
-            f"{prefix}{one.title} is for namespace {given}, this environment's is {namespace}: remove its "
-            "metadata.namespace"
-        )
-    if one.kind in REFERENCES:
-        size = sum(len(str(value)) for part in ("data", "binaryData", "stringData")
-                   for value in (one.manifest.get(part) or {}).values())  # fmt: skip
-        if size > OBJECT_LIMIT:
-            raise SourceError(
-                f"{prefix}{one.title} holds {size / 2**20:.1f} MiB, Kubernetes takes 1 MiB: put large files into "
-                "the image or a volume"
-            )
-    if one.kind == "Deployment":
-        _check_deployment(prefix, one)
-
-
-def _check_deployment(prefix: str, one: Rendered) -> None:
-    version = one.manifest.get("apiVersion")
-    if version != "apps/v1":
-        raise SourceError(f"{prefix}{one.title} has apiVersion {version}: Kubernetes has Deployments in apps/v1")
-    spec = one.manifest.get("spec") or {}
-    labels = (spec.get("selector") or {}).get("matchLabels")
-    template = spec.get("template") or {}
-    containers = (template.get("spec") or {}).get("containers")
-    if not labels or (spec.get("selector") or {}).get("matchExpressions"):
-        raise SourceError(f"{prefix}{one.title} must select its pods by spec.selector.matchLabels, and by nothing else")
-    if not labels.items() <= ((template.get("metadata") or {}).get("labels") or {}).items():
-        raise SourceError(f"{prefix}{one.title}: the labels of spec.selector.matchLabels are not on its pod template")
-    if not isinstance(containers, list) or not all(isinstance(it, Mapping) and it.get("name") for it in containers):
-        raise SourceError(f"{prefix}{one.title} has no containers with names in spec.template.spec.containers")
-
-
-def _twice(prefix: str, rendered: Iterable[Rendered]) -> None:
-    seen: dict[tuple[str, str], Rendered] = {}
-    for one in rendered:
-        group = str(one.manifest.get("apiVersion", "")).rpartition("/")[0]
-        first = seen.setdefault((f"{group}/{one.kind}", one.name), one)
-        if first is not one:
-            raise SourceError(f"{prefix}{one.kind} {one.name} is there twice: {first.place} and {one.place}")
 
 
 def _found(prefix: str, kind: str, workload: str, named: str | None, rendered: Iterable[Rendered]) -> Rendered:

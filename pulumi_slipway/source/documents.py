@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from pulumi_slipway.source.definition import SourceError
+from pulumi_slipway.source.rendered import SourceError
 
 NODES = 200_000
 """Nodes of one document with its anchors filled in: a ConfigMap of 1 MiB has a few thousand."""

@@ -16,13 +16,14 @@ from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.workload import Workload
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.core.plan import LEDGER, SERVICE
 from pulumi_slipway.core.steps import Begin, Close, Finish, Mark, Scale
-from pulumi_slipway.preflight.environment import policed
+from pulumi_slipway.preflight.environment import policy_warnings
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import SUFFIXES
-from pulumi_slipway.release.prepare import OBSERVED, Held, prepare
+from pulumi_slipway.release.prepare import VersionedConfig, prepare
 from pulumi_slipway.settings import Action, Environment, Run
 from pulumi_slipway.settings import Workload as Settings
 
@@ -57,9 +58,9 @@ class Cluster:
         self._record, self._versions = record, count(1)
         self.objects = {kind: {} for kind in SUFFIXES}
         self.secrets = {}
-        monkeypatch.setattr("pulumi_slipway.release.prepare.image.resolve", lambda image, _: image)
+        monkeypatch.setattr("pulumi_slipway.release.wanted.image.resolve", lambda image, _: image)
         monkeypatch.setattr(
-            "pulumi_slipway.release.prepare.held_secret", lambda _client, _ns, name: (self.secrets.get(name), True)
+            "pulumi_slipway.release.prepare.release_secret", lambda _client, _ns, name: (self.secrets.get(name), True)
         )
 
     def run(self, image=None, action=Action.DEPLOY, preview=False, commit="c0ffee", held=None, **settings):
@@ -72,8 +73,8 @@ class Cluster:
         prepared = prepare(
             None, subject, run, found, preview=preview, warn=print, environment={"API_KEY": VALUE, "CI": "true"}
         )
-        for name in prepared.held if held else ():
-            prepared.held[name] = held
+        for name in prepared.configs if held else ():
+            prepared.configs[name] = held
 
         self.prepared = prepared
         registries = []
@@ -389,13 +390,13 @@ def test_a_preview_shows_the_same_objects_and_runs_no_hook(cluster, strategy):
 def test_nothing_is_made_again_that_is_there(cluster, strategy):
     cluster.run(V1, **EVERYTHING, **strategy)
     cluster.run(V2, **EVERYTHING, **strategy)
-    assert having(cluster.run(V2, **EVERYTHING, **strategy), "make_again", "update") == set()
+    assert having(cluster.run(V2, **EVERYTHING, **strategy), "recreate", "update") == set()
 
 
 def test_what_is_gone_is_made_again_before_its_update(cluster):
     made = cluster.run(V1, **EVERYTHING, **BLUE_GREEN)
-    assert having(made, "make_again", "update") == names(made)
-    assert having(made, "make_again", "always") == set()
+    assert having(made, "recreate", "update") == names(made)
+    assert having(made, "recreate", "always") == set()
 
 
 @STRATEGIES
@@ -676,9 +677,9 @@ def test_no_value_stands_anywhere_else(cluster, strategy):
 @pytest.mark.parametrize(
     ("held", "ignored"),
     [
-        (Held(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data", "type"}),
-        (Held(None, None, readable=False), {"data", "metadata", "type"}),
-        (Held({"data": DATA}, None, readable=False), {"metadata"}),
+        (VersionedConfig(None, {"metadata": {"name": "s", "resourceVersion": "3"}}), {"data", "type"}),
+        (VersionedConfig(None, None, readable=False), {"data", "metadata", "type"}),
+        (VersionedConfig({"data": DATA}, None, readable=False), {"metadata"}),
     ],
 )
 def test_what_is_not_known_of_a_secret_is_left_as_it_is(cluster, held, ignored):
@@ -694,7 +695,7 @@ def test_a_rollback_whose_secret_is_gone_says_which_and_what_to_do(cluster):
 
 
 def test_a_held_secret_does_not_print_its_values():
-    held = Held({"data": DATA}, {"data": DATA})
+    held = VersionedConfig({"data": DATA}, {"data": DATA})
     assert DATA["API_KEY"] not in repr(held)
 
 
@@ -720,7 +721,7 @@ def test_a_live_deployment_that_was_deleted_by_hand_does_not_stop_a_run_that_onl
     cluster.run(V1, **strategy)
     cluster.objects["Deployment"].clear()
     cluster.run(action=Action.SETTLE, **strategy)
-    assert policed(None, Environment(name="staging"), [cluster.prepared], exists=False) == []
+    assert policy_warnings(None, Environment(name="staging"), [cluster.prepared], exists=False) == []
 
 
 def outputs(made):

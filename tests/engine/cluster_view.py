@@ -6,7 +6,8 @@ from lightkube import Client
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Pod, Service
 
-from pulumi_slipway.core.model import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Record
+from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import Record
 from pulumi_slipway.release import ledger
 
 

@@ -41,7 +41,7 @@ def test_a_failed_release_says_once_and_last_where_users_are_and_why_it_failed(p
     failed = project.up(SLIPWAY_IMAGE=images.never).expect(1)
     said = last_words(failed)
     assert re.match(
-        rf"myapp: users are on release {live} \(2 of 2 pods\); release \w+ did not come up within 6 s: ", said
+        rf"myapp: users are on release {live} \(2 of 2 pods\); release \w+: did not come up within 6 s: ", said
     )
     assert said.count("its readiness probe fails") == 1
     assert "- workloads" not in failed.output, "as if the app had been removed"

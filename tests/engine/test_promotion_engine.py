@@ -78,7 +78,7 @@ def test_after_a_rollback_by_hand_production_stays_until_it_is_told(
     production.up(SLIPWAY_ACTION="rollback", GITLAB_USER_LOGIN="ada").expect()
     assert live(admin, production.namespace) == images.digest("v1")
     held = production.up().expect()
-    assert "users were taken back" in held.output
+    assert "users were rolled back" in held.output
     refused = production.up(SLIPWAY_IMAGE=images.v2).expect(1)
     assert "only when SLIPWAY_ACTION=promote says so" in refused.output
     production.up(SLIPWAY_ACTION="promote").expect()

@@ -6,7 +6,7 @@ import pytest
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod, Service
 
-from pulumi_slipway.core.model import TRACK_LABEL
+from pulumi_slipway.core.keys import TRACK_LABEL
 from tests.engine.cluster_view import outcomes, pods, records, sizes
 from tests.engine.harness import RATE, Project, stack
 from tests.engine.strategies import NAMES, deployment_name, served, serving, some, under

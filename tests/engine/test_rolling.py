@@ -9,8 +9,8 @@ from lightkube.resources.core_v1 import Secret, Service
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 from lightkube.types import PatchType
 
+from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.core.model import Phase
-from pulumi_slipway.release.prepare import OBSERVED
 from tests.engine.cluster_view import deployment, image, pods, records, release
 from tests.engine.harness import Project, app, stack
 from tests.engine.strategies import SOAK, soak
@@ -137,7 +137,7 @@ def test_secret_values_are_kept_for_the_release_that_needs_them(live, namespace,
     live.configure(stack(namespace, myapp=app(secretEnv={"API_KEY": {"fromEnv": "THE_KEY"}})))
     first = live.up(SLIPWAY_IMAGE=images.v1, THE_KEY="planted-value-one").expect()
     second = live.up(THE_KEY="planted-value-two").expect()
-    names = [r.release.held for r in records(admin, namespace)]
+    names = [r.release.configs for r in records(admin, namespace)]
     assert names[0] == frozenset()
     assert len(names[1] | names[2]) == 2
     rolled = live.up(SLIPWAY_ACTION="rollback").expect()

@@ -11,7 +11,7 @@ import yaml
 from lightkube.resources.apps_v1 import Deployment
 
 from pulumi_slipway.release.drift import drift
-from pulumi_slipway.source.definition import REPOSITORY, TAG
+from pulumi_slipway.source.rendered import REPOSITORY, TAG
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
 from tests.engine.strategies import SOAK

@@ -117,7 +117,7 @@ def test_workloads_wait_for_those_they_depend_on_and_a_failed_one_leaves_the_oth
         SLIPWAY_IMAGE_OTHER=images.v1,
         SLIPWAY_IMAGE_END=images.v1,
     ).expect(1)
-    assert re.search(r"error: api: no pod is ready .*; release \w+ did not come up within 12 s", failed.output)
+    assert re.search(r"error: api: no pod is ready .*; release \w+: did not come up within 12 s", failed.output)
     for other in ("web", "end"):
         assert f"{other}: left as it is, for it depends on api" in failed.output
     assert outcomes(admin, namespace, "other") == ["Healthy"]

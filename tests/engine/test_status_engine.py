@@ -20,6 +20,7 @@ from lightkube.resources.core_v1 import Namespace, ResourceQuota, Secret
 
 from demo.workspace import CHECKOUT
 from pulumi_slipway.access import rights
+from pulumi_slipway.report.words import happened
 from tests.engine.cluster_view import records
 from tests.engine.harness import Project, app, stack
 from tests.engine.test_preflight import Bench, closed
@@ -114,7 +115,7 @@ def test_a_switched_and_a_paused_release_are_told_and_each_has_its_report(projec
     page = (reports / "staging-shop.html").read_text()
     assert f"<code>{second}</code> is live" in page
     for moment in ledgers["shop"][-1].timeline:
-        assert moment.what in page
+        assert happened(moment, ledgers["shop"][-1].steps) in page
     assert "waits to be promoted" in (reports / "staging-api.html").read_text()
 
     shutil.rmtree(reports)

@@ -18,17 +18,20 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap, Service
 
 from pulumi_slipway.core.goal import NothingToDo
-from pulumi_slipway.core.model import HOME, RELEASE_LABEL, Observed, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.core.keys import OBSERVED, RELEASE_LABEL
+from pulumi_slipway.core.model import HOME, Moment, Observed, Phase, Pool, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Plan, Way, plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.checks.model import Status, Verdict
-from pulumi_slipway.release.conduct import SCALER, Conductor
+from pulumi_slipway.release.conduct import Conductor
+from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
+from pulumi_slipway.release.live import SCALER
 from pulumi_slipway.release.manifests import MANAGER, Subject, pool_selector
 from pulumi_slipway.release.observe import SUFFIXES, World, observe
-from pulumi_slipway.release.prepare import OBSERVED, _settled, declared
+from pulumi_slipway.release.prepare import _settled
 from pulumi_slipway.release.rollout import ReleaseFailed
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.settings import Action, Environment, Workload
@@ -342,12 +345,12 @@ class Simulated(Conductor):
         cluster.turn()
         live = cluster.objects.get(("Deployment", NAME + step.track.suffix))
         if live is None:
-            raise ReleaseFailed(f"workload {NAME}: Deployment {step.track} is gone")
+            raise ReleaseFailed(NAME, step.release, f"Deployment {step.track} is gone")
         if released(live) != step.release:
             raise Broken(f"{step.track} runs {released(live)}, and is waited for with {step.release}")
         found = observed(cluster, self.subject).tracks[step.track]
         if not found.complete:
-            raise ReleaseFailed(f"workload {NAME}: release {step.release} did not come up")
+            raise ReleaseFailed(NAME, step.release, "did not come up")
 
     def _emptied(self, track: TrackName) -> None:
         self.client.beat()
@@ -361,13 +364,13 @@ class Simulated(Conductor):
         found = [t for t in TrackName if cluster.ready(NAME + t.suffix)]
         reached = [t for t in found if selector == pool_selector(self.subject, t.pool)]
         if reached != [t for t in found if t is step.track]:
-            raise ReleaseFailed(f"workload {NAME}: the Service does not reach the pods of {step.track}: {reached}")
+            raise ReleaseFailed(NAME, self.plan.release.id, f"the Service does not reach {step.track}: {reached}")
 
     def _pods(self, track: TrackName) -> dict[str, bool]:
         return {str(number): True for number in range(self.client.ready(NAME + track.suffix))}
 
-    def _note(self, what: str) -> None:
-        self.book.note(what, {})
+    def _note(self, moment: Moment) -> None:
+        self.book.note(moment)
 
 
 def observed(cluster: Cluster, subject: Subject) -> Observed:

@@ -118,7 +118,7 @@ def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
 
 def test_a_rollback_that_finds_the_failed_release_taken_back_already_says_how_to_go_further():
     why = aim("app", FAILED, V3, Action.ROLLBACK).why
-    assert why.startswith(f"{V2.id} is live already: {V3.id} was taken back; ")
+    assert why.startswith(f"{V2.id} is live already: {V3.id} was rolled back; ")
     assert why.endswith(f"SLIPWAY_IMAGE_APP={V1.image}")
 
 

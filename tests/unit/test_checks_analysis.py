@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release import checks
 from pulumi_slipway.release.checks import analysis
 from pulumi_slipway.release.checks.analysis import Analysis
-from pulumi_slipway.release.checks.asking import Stopped
 from pulumi_slipway.release.checks.clock import RealClock
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.settings.checks import Check

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks.command import CommandCheck, inherited
 from pulumi_slipway.release.checks.model import Status, Target
 from pulumi_slipway.release.checks.supervisor import GRACE_SECONDS

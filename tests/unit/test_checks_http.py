@@ -11,8 +11,8 @@ import pytest
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks import http
-from pulumi_slipway.release.checks.asking import Stopped
 from pulumi_slipway.release.checks.http import HttpCheck
 from pulumi_slipway.release.checks.model import Status, Target
 from pulumi_slipway.settings.checks import Http

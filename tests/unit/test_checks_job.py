@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lightkube import Client, KubeConfig
 from lightkube.config.models import Cluster, User
 
-from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks.job import JobCheck
 from pulumi_slipway.release.checks.job_manifest import job_name, manifest
 from pulumi_slipway.release.checks.model import Status, Target

@@ -10,9 +10,10 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 from lightkube.resources.discovery_v1 import EndpointSlice
 
-from pulumi_slipway.cluster import retry as patience
+from pulumi_slipway.cluster import retry
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, POOL_LABEL, RELEASE_LABEL, TRACK_LABEL, Phase, Pool, TrackName
+from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.model import HOME, Event, Moment, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan, Way
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -122,7 +123,7 @@ class Api(Cluster):
 @pytest.fixture
 def api(monkeypatch):
     """Blue serves v1, green has v2 with all its pods, a preview Service points to it."""
-    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     made = Api()
     made.faults, made.always, made.asked = [], None, 0
     for track, one in ((BLUE, V1), (GREEN, V2)):
@@ -246,9 +247,9 @@ def test_a_release_that_begins_is_on_the_ledger_with_who_began_it(api):
 def test_the_timeline_says_which_release_users_reach(api):
     scene = Scene(api)
     scene.does(Begin(V2, GREEN), Point(Pool.GREEN), Finish(Phase.HEALTHY))
-    told = [(moment.what, moment.pods) for moment in scene.records[-1].timeline]
-    assert told[0] == ("begun on green", {V1.id: 2})
-    assert told[-1] == ("Healthy", {V2.id: 2})
+    timeline = scene.records[-1].timeline
+    assert timeline[0] == Moment(Event.BEGUN, timeline[0].at, {V1.id: 2}, track=GREEN)
+    assert timeline[-1] == Moment(Event.OUTCOME, timeline[-1].at, {V2.id: 2}, outcome=Phase.HEALTHY)
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("window", True), ("forever", "forever"), ("none", "")])
@@ -276,7 +277,8 @@ def test_a_check_that_fails_degrades_the_release_with_its_message_its_values_and
     failure = scene.fails(Begin(V2, GREEN), Check(("good",), GREEN, V2.id, 60, "step 1/2, 20 %"))
     assert str(failure) == f"workload app: release {V2.id}: good is 0.7, at least 0.99 is wanted"
     record = scene.records[-1]
-    assert (record.outcome, record.message) == (Phase.DEGRADED, str(failure))
+    assert (record.outcome, record.message) == (Phase.DEGRADED, "good is 0.7, at least 0.99 is wanted")
+    assert record.rejected == record.message
     (check,) = record.checks  # both are of one name: the last result counts
     assert check.status == "Successful"
     assert "app: Progressing: step 1/2, 20 %, 60 s" in scene.told
@@ -349,7 +351,7 @@ def test_users_are_not_switched_to_a_track_without_a_ready_pod(api):
     assert scene.told[-1] == "app: Degraded: green has no ready pod to switch back to"
 
 
-def test_taking_back_goes_on_where_one_of_its_steps_fails(api):
+def test_rolling_back_goes_on_where_one_of_its_steps_fails(api):
     api.sick.add(V2.id)
     scene = Scene(api, BAD)
     scene.does(Begin(V2, GREEN))
@@ -357,9 +359,9 @@ def test_taking_back_goes_on_where_one_of_its_steps_fails(api):
     failure = scene.fails(Check(("good",), GREEN, V2.id), failed=steps)
     assert "good is 0.7" in str(failure)
     assert replicas(api, GREEN) == 0
-    told = [line for line in scene.told if "taking it back: " in line]
-    assert told[0].startswith("app: Degraded: taking it back: workload")
-    assert (scene.records[-1].outcome, scene.records[-1].message) == (Phase.DEGRADED, str(failure))
+    told = [line for line in scene.told if "rolling back: " in line]
+    assert told[0].startswith("app: Degraded: rolling back: workload")
+    assert (scene.records[-1].outcome, scene.records[-1].message) == (Phase.DEGRADED, failure.recorded)
 
 
 def test_a_failure_where_nothing_is_released_leaves_the_ledger_as_it_is(api):
@@ -434,8 +436,7 @@ def test_an_api_server_that_is_away_for_a_moment_is_waited_for(api, step, fault)
 
 
 def test_one_that_stays_away_ends_the_run_and_leaves_the_release_for_the_next(api, monkeypatch):
-    monkeypatch.setattr(patience, "AWAY_SECONDS", 0.0)
-    monkeypatch.setattr(patience.patiently, "__defaults__", (0.0,))
+    monkeypatch.setattr(retry, "AWAY_SECONDS", 0.0)
     scene = Scene(api)
     scene.does(Begin(V2, GREEN))
     api.always = httpx2.ConnectError("refused")
@@ -445,7 +446,7 @@ def test_one_that_stays_away_ends_the_run_and_leaves_the_release_for_the_next(ap
 
 
 def test_a_ledger_that_can_not_be_written_does_not_hide_why_the_release_failed(api, monkeypatch):
-    monkeypatch.setattr(patience.patiently, "__defaults__", (0.0,))
+    monkeypatch.setattr(retry, "AWAY_SECONDS", 0.0)
     scene = Scene(api, BAD)
     scene.does(Begin(V2, GREEN))
 
@@ -463,8 +464,8 @@ def test_a_moment_of_the_timeline_is_not_worth_a_failure(api):
     scene = Scene(api)
     scene.does(Begin(V2, GREEN))
     api.faults = [answer(400)]  # no reason to ask again
-    scene.conductor._note("look")
-    assert "look" not in [moment.what for moment in scene.conductor.book.records[-1].timeline]
+    scene.conductor._note(Moment(Event.REACHED, track=GREEN))
+    assert Event.REACHED not in [moment.event for moment in scene.conductor.book.records[-1].timeline]
 
 
 # An engine that is gone

@@ -1,6 +1,7 @@
 """The annotation by which the engine, that compares inputs with inputs, sees what the cluster says."""
 
-from pulumi_slipway.release.prepare import OBSERVED, declared
+from pulumi_slipway.core.keys import OBSERVED
+from pulumi_slipway.release.declared import declared
 
 
 def wanted(replicas=3, **annotations):

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from pulumi_slipway.settings.source import Source
-from pulumi_slipway.source.definition import IMAGE, Rendered, SourceError, define, filled
+from pulumi_slipway.source.definition import define
 from pulumi_slipway.source.documents import documents
+from pulumi_slipway.source.rendered import IMAGE, Rendered, SourceError, filled
 from tests.wrong_sources import DEPLOYMENT, GOOD, WRONG_SOURCES
 
 IMAGE_V1 = "registry.example.com:5000/group/app@sha256:" + "1" * 64

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulumi_slipway.cluster import retry as patience
-from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.cluster import retry
+from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.ledger import Book, decode, encode, kept
-from pulumi_slipway.release.manifests import Subject, pod_template
+from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import observe
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.settings import Workload
 from tests.unit.simulation import ENVIRONMENT, NAME, Cluster, release
 
@@ -121,27 +122,27 @@ def test_of_a_check_the_last_result_counts_and_moments_are_stored_with_the_next_
     made, stored, _ = book()
     made.begin(V1, TrackName.STABLE, "rolling", {})
     writes = len(stored)
-    made.note("3 of 3 available", {V1.id: 3})
+    made.note(Moment(Event.READY, pods={V1.id: 3}, track=TrackName.STABLE))
     for status in ("Failed", "Successful"):
         made.checked(CheckResult("good", status, "", {}, ()))
     assert len(stored) == writes
     made.finish(HEALTHY)
     assert [(c.name, c.status) for c in stored[-1][-1].checks] == [("good", "Successful")]
-    assert [(m.what, m.pods) for m in stored[-1][-1].timeline] == [("3 of 3 available", {V1.id: 3})]
+    assert [(m.event, m.pods) for m in stored[-1][-1].timeline] == [(Event.READY, {V1.id: 3})]
 
 
 def test_a_timeline_that_gets_too_long_loses_its_middle():
     made, *_ = book(*grown((V1, PROGRESSING)))
     for number in range(ledger.MOMENTS * 3):
-        made.note(str(number), {})
-    told = [moment.what for moment in made.records[-1].timeline]
+        made.note(Moment(Event.SCALED, replicas=number))
+    told = [moment.replicas for moment in made.records[-1].timeline]
     assert len(told) == ledger.MOMENTS
-    assert (told[0], told[-1]) == ("0", str(ledger.MOMENTS * 3 - 1))
+    assert (told[0], told[-1]) == (0, ledger.MOMENTS * 3 - 1)
 
 
 def test_an_empty_book_can_be_asked_for_anything():
     made, stored, _ = book()
-    made.note("begun", {})
+    made.note(Moment(Event.BEGUN))
     made.checked(CheckResult("good", "Failed", "", {}, ()))
     made.mark(1)
     made.finish(DEGRADED, "why")
@@ -150,7 +151,7 @@ def test_an_empty_book_can_be_asked_for_anything():
 
 
 def test_a_write_waits_for_an_api_server_that_is_away(monkeypatch):
-    monkeypatch.setattr(patience.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(retry.time, "sleep", lambda seconds: None)
     answers = [httpx2.ConnectError("refused"), httpx2.ReadTimeout("silent"), None]
 
     def store(records):
@@ -220,10 +221,24 @@ RECORDS = st.lists(
         kept_until=TEXT,
         checks=st.lists(CHECKS, max_size=2).map(tuple),
         timeline=st.lists(
-            st.builds(Moment, TEXT, TEXT, st.dictionaries(TEXT, st.integers(0, 9), max_size=2)), max_size=2
+            st.builds(
+                Moment,
+                st.none() | st.sampled_from(Event),
+                TEXT,
+                st.dictionaries(TEXT, st.integers(0, 9), max_size=2),
+                track=st.none() | st.sampled_from(TrackName),
+                release=st.none() | TEXT,
+                replicas=st.none() | st.integers(0, 9),
+                step=st.none() | st.integers(1, 9),
+                weight=st.none() | st.integers(1, 100),
+                outcome=st.none() | st.sampled_from(Phase),
+                text=st.none() | TEXT,
+            ),
+            max_size=2,
         ).map(tuple),
+        steps=st.integers(0, 20),
     ),
-    max_size=ledger.TOLD,
+    max_size=ledger.DETAILED,
 ).map(lambda records: tuple(Record(**{**vars(r), "sequence": n}) for n, r in enumerate(records, 1)))
 
 
@@ -236,8 +251,8 @@ def test_older_records_lose_their_timeline_and_values_and_keep_what_came_of_thei
     check = CheckResult("good", "Successful", "it is", {"min": 0.99}, (("at", 1.0, "Successful"),))
     at = BEGAN.isoformat()
     whole = tuple(
-        Record(number, V1, HEALTHY, at, at, 1.0, checks=(check,), timeline=(Moment(at, "begun", {}),))
-        for number in range(1, ledger.TOLD + 2)
+        Record(number, V1, HEALTHY, at, at, 1.0, checks=(check,), timeline=(Moment(Event.BEGUN, at),))
+        for number in range(1, ledger.DETAILED + 2)
     )
     oldest, *others = decode(encode(whole))
     assert (oldest.timeline, oldest.checks[0].values) == ((), ())
@@ -264,7 +279,7 @@ def test_what_is_stored_can_be_read_by_a_person_with_kubectl():
 
 def test_a_hundred_releases_with_long_tales_stay_below_the_limit_of_a_config_map():
     settings = Workload.model_validate({"env": {f"VARIABLE_{n}": "x" * 40 for n in range(30)}, "keepReleases": 100})
-    template = pod_template(
+    template, _ = pod_template(
         Subject(NAME, ENVIRONMENT, settings), f"registry.example.com/group/app@sha256:{'a' * 64}", None
     )
     made, stored, clock = book(keep=100)
@@ -272,7 +287,7 @@ def test_a_hundred_releases_with_long_tales_stay_below_the_limit_of_a_config_map
         one = Release.of({**template, "metadata": {**template["metadata"], "annotations": {"n": str(number)}}})
         made.begin(one, TrackName.BLUE, "blueGreen", {"commit": "c" * 40, "pipelineUrl": "u" * 100, "job": "j" * 100})
         for step in range(200):
-            made.note(f"canary at {step}, in words that take a line of their own", {one.id: 50, V1.id: 50})
+            made.note(Moment(Event.SCALED, pods={one.id: 50, V1.id: 50}, track=TrackName.CANARY, replicas=step))
         for check in range(5):
             values = tuple((clock().isoformat(timespec="milliseconds"), 0.98765, "Successful") for _ in range(20))
             made.checked(CheckResult(f"check-{check}", "Failed", "m" * 200, {"min": 0.99, "max": 1.0}, values))

@@ -5,7 +5,7 @@ import pytest
 from pulumi_slipway.access.rights import Rule
 from pulumi_slipway.access.rights import deploy as deploy_rules
 from pulumi_slipway.access.rights import preview as preview_rules
-from pulumi_slipway.cluster.client import READ, WRITE, Right, rights
+from pulumi_slipway.cluster.rights import READ, WRITE, Right, rights
 from pulumi_slipway.preflight.environment import needed_rights
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.settings import Environment, Workload

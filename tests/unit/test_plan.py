@@ -387,7 +387,7 @@ def test_a_first_release_that_fails_leaves_nothing_to_go_back_to_and_says_so():
     world = Scene((SWITCH,)).planned()[0]
     failed = world.up(Run(1, fails=0))
     assert failed.how == "failed"
-    assert world.seen.ledger[-1].message == "workload app: release " + release(1).id + ": good is Failed"
+    assert world.seen.ledger[-1].message == "good is Failed"
 
 
 # What a gate holds

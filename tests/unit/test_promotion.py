@@ -73,10 +73,10 @@ def test_after_a_rollback_nothing_comes_until_somebody_says_so():
     production = own(record(1, "a", 400), record(2, "b", 30), record(3, "a", 20, left=image("b")))
     found = promote("web", RULE, STAGING, production, None, NOW)
     assert found.image is None
-    assert "users were taken back from sha256:bbb" in found.why
+    assert "users were rolled back from sha256:bbb" in found.why
     with pytest.raises(NotPromoted, match="only when SLIPWAY_ACTION=promote says so"):
         promote("web", RULE, STAGING, production, image("b"), NOW)
-    assert promote("web", RULE, STAGING, production, None, NOW, told=True).image == image("b")
+    assert promote("web", RULE, STAGING, production, None, NOW, confirmed=True).image == image("b")
 
 
 def test_time_as_live_counts_and_not_time_on_the_ledger():

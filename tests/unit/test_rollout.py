@@ -9,7 +9,8 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Pod
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import RELEASE_LABEL, TrackName
+from pulumi_slipway.core.keys import RELEASE_LABEL
+from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.release import rollout
 from pulumi_slipway.release.rollout import HOPELESS_SECONDS, STALLED_SECONDS, ReleaseFailed
 
@@ -266,7 +267,7 @@ def test_the_reason_is_told_once_while_it_stalls_and_with_the_failure(case):
     failed = failure(scene, deadline=30)
     assert scene.said == ["stable: 1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
     how = "cannot come up" if case in LASTING else "did not come up within 30 s"
-    assert str(failed) == f"workload myapp: release ours {how}: pod myapp-1: {reason}"
+    assert str(failed) == f"workload myapp: release ours: {how}: pod myapp-1: {reason}"
 
 
 def test_a_reason_that_only_a_person_mends_ends_the_wait_early_but_not_at_once():

@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 
 from pulumi_slipway.cli import read, render, status
-from pulumi_slipway.cli.view import workloads
+from pulumi_slipway.cli.workloads import workloads
 from pulumi_slipway.cluster import client as cluster
-from pulumi_slipway.core.model import Moment, Phase, Pool, Record, Release, TrackName
+from pulumi_slipway.core.model import Phase, Pool, Record, Release, TrackName
 from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.settings import Environment, Workload
 
 NOW = datetime(2026, 11, 25, 14, 0, tzinfo=UTC)
@@ -22,7 +23,7 @@ BLUE, GREEN, STABLE, CANARY = TrackName.BLUE, TrackName.GREEN, TrackName.STABLE,
 
 
 def release(letter, subject=SUBJECT):
-    return Release.of(manifests.pod_template(subject, f"registry/app@sha256:{letter * 64}", None))
+    return Release.of(pod_template(subject, f"registry/app@sha256:{letter * 64}", None)[0])
 
 
 V1, V2 = release("1"), release("2")
@@ -124,7 +125,7 @@ def test_a_live_image_of_which_another_release_is_rejected_is_not():
 
 
 def test_a_release_that_failed_is_told_with_its_reason_while_the_one_before_it_is_live():
-    failed = record(2, V2, Phase.DEGRADED, message=f"workload myapp: release {V2.id}: answers Failed: 500")
+    failed = record(2, V2, Phase.DEGRADED, message="answers Failed: 500")
     seen = view(deployments=[deployment(STABLE, V1)], records=[record(1, V1), failed])
     assert (seen.phase, seen.live.release) == ("Degraded", V1.id)
     assert seen.reasons == (f"release {V2.id}: answers Failed: 500",)
@@ -139,22 +140,21 @@ def test_a_release_under_way_is_told_beside_the_live_one_and_its_rolling_pods_ar
     assert "3/3 (1 new)" in shown([seen])
 
 
-def canary(outcome, step, message="", timeline=()):
-    flying = record(2, V2, outcome, step=step, message=message, timeline=timeline, strategy="canary", track=CANARY)
+def canary(outcome, step, message="", steps=0):
+    flying = record(2, V2, outcome, step=step, message=message, steps=steps, strategy="canary", track=CANARY)
     tracks = [deployment(STABLE, V1), deployment(CANARY, V2, wanted=1)]
     return view(deployments=tracks, records=[record(1, V1), flying])
 
 
 def test_a_paused_canary_says_which_step_of_how_many_it_waits_at_and_its_share_of_the_pods():
-    seen = canary(Phase.PAUSED, 1, "step 1 of 3: SLIPWAY_ACTION=promote goes on, abort takes it back")
+    seen = canary(Phase.PAUSED, 1, "step 1 of 3: SLIPWAY_ACTION=promote goes on", steps=3)
     assert (seen.canary.step, seen.canary.steps, seen.canary.weight) == (1, 3, 25.0)
     assert [(t.track, t.serves, t.share) for t in seen.tracks] == [("stable", True, 75.0), ("canary", True, 25.0)]
     assert "step 1 of 3, 25 % of the pods" in shown([seen])
 
 
 def test_a_canary_under_way_is_in_the_step_after_those_passed():
-    moment = Moment(ago(minutes=1), "step 1/3, 20 %", {})
-    seen = canary(Phase.PROGRESSING, 1, timeline=(moment,))
+    seen = canary(Phase.PROGRESSING, 1, steps=3)
     assert (seen.canary.step, seen.canary.steps) == (2, 3)
 
 
@@ -237,7 +237,7 @@ def test_only_the_workloads_that_are_named_are_shown():
 
 
 def test_it_is_readable_in_80_columns_and_without_a_terminal_it_has_no_colours():
-    seen = canary(Phase.PAUSED, 1, "step 1 of 3: SLIPWAY_ACTION=promote goes on, abort takes it back")
+    seen = canary(Phase.PAUSED, 1, "step 1 of 3: SLIPWAY_ACTION=promote goes on", steps=3)
     text = shown([seen, blue_green("forever")])
     assert max(map(len, text.splitlines())) <= 80
     assert "\x1b" not in text

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks.clock import Clock, RealClock
 from pulumi_slipway.release.checks.model import Measurement, Reading, Status, Verdict
 from pulumi_slipway.release.checks.tally import Tally

@@ -12,8 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulumi_slipway.cluster.time_limit import POLL_SECONDS, Stopped
 from pulumi_slipway.release.checks import supervisor
-from pulumi_slipway.release.checks.asking import POLL_SECONDS, Stopped
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.wording import filled, number
 
@@ -111,11 +111,11 @@ class CommandCheck:
 def judged(code: int, output: str) -> Reading:
     """What an exit status says; shared with the Jobs."""
     value = number(output)
-    told = f"exit status {code}" + ("" if value is None else f", value {value:g}")
+    ending = f"exit status {code}" + ("" if value is None else f", value {value:g}")
     if code == 0:
-        return Reading(Status.SUCCESSFUL, told, value, output)
+        return Reading(Status.SUCCESSFUL, ending, value, output)
     status = Status.INCONCLUSIVE if code == INCONCLUSIVE_EXIT else Status.FAILED
-    return Reading(status, told, value, output)
+    return Reading(status, ending, value, output)
 
 
 def _end(process: "subprocess.Popen[bytes]", ours: socket.socket) -> None:

@@ -15,7 +15,8 @@ from lightkube import Client
 from lightkube.core.client import LabelSelector
 from lightkube.resources.core_v1 import Pod
 
-from pulumi_slipway.release.checks.asking import Overdue, within
+from pulumi_slipway.cluster.client import web
+from pulumi_slipway.cluster.time_limit import Overdue, within
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.web import Answer, get, plain_url, reason
 from pulumi_slipway.settings.checks import Http
@@ -79,7 +80,7 @@ class HttpCheck:
     def _ask_through(self, below: str, place: str) -> Reading:
         """By the API server's proxy; its own refusals come as a Status object, an answer of the pod's doesn't."""
         url = f"api/v1/namespaces/{self.target.namespace}/{below}/proxy{self.http.path}"
-        answer = get(self._api, url, self.timeout, headers=self.http.headers)
+        answer = get(web(self.client), url, self.timeout, headers=self.http.headers)
         refusal = _refusal(answer)
         if refusal is None:
             return self._judged(answer, place)
@@ -88,15 +89,10 @@ class HttpCheck:
             return Reading(Status.FAILED, f"{place} does not answer: {said}")
         return Reading(Status.ERROR, f"{place} can not be asked: the API server answers {answer.status}: {said}")
 
-    @property
-    def _api(self) -> httpx2.Client:
-        """Signed in at the API server; lightkube itself knows no proxy."""
-        return self.client._client._client
-
     def _api_answers(self, stop: threading.Event) -> bool:
         """Whether the API server is there at all, and so it is the release that is silent."""
         try:
-            return within(API_SECONDS, stop, lambda: get(self._api, "version", API_SECONDS)).status < 500
+            return within(API_SECONDS, stop, lambda: get(web(self.client), "version", API_SECONDS)).status < 500
         except (Overdue, httpx2.HTTPError):
             return False
 

@@ -12,12 +12,13 @@ from lightkube.resources.batch_v1 import Job as JobResource
 from lightkube.resources.core_v1 import Pod
 from lightkube.types import CascadeType
 
-from pulumi_slipway.release.checks.asking import Stopped
+from pulumi_slipway.cluster.time_limit import Stopped
 from pulumi_slipway.release.checks.command import judged
 from pulumi_slipway.release.checks.job_manifest import job_name, manifest
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.web import reason
 from pulumi_slipway.release.manifests import ownership
+from pulumi_slipway.release.rollout import LASTING
 from pulumi_slipway.settings.checks import Job
 
 LATE_SECONDS = 15.0
@@ -28,9 +29,6 @@ DELETE_SECONDS = 20.0
 
 DELETE_TRIES = 5
 """An API server that is away for a moment shall not leave a Job running that nobody waits for."""
-
-HOPELESS = ("InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError")
-"""A container that waits for one of these reasons never starts; a pull that fails may go better next time."""
 
 NOT_STARTED = ("StartError", "ContainerCannotRun")
 """A container that ended for one of these reasons has not run: its exit status is not its own."""
@@ -105,7 +103,7 @@ class JobCheck:
                 break
             if ended is not None:
                 return self._result(pod, live)
-            if waits_for.startswith(HOPELESS):
+            if _state(pod).get("waiting", {}).get("reason") in LASTING:
                 raise NotMeasured(f"does not start: {waits_for}")
         raise NotMeasured(f"did not end within {self.timeout} s" + (f": {waits_for}" if waits_for else ""))
 

@@ -3,6 +3,7 @@
 import hashlib
 from typing import Any
 
+from pulumi_slipway.core.keys import CHECK_LABEL, RELEASE_LABEL
 from pulumi_slipway.release.checks.model import Target
 from pulumi_slipway.release.checks.wording import filled
 from pulumi_slipway.release.manifests import ownership
@@ -32,8 +33,8 @@ def manifest(job: Job, target: Target, check: str, attempt: int, timeout: int) -
         **ownership(target.environment),
         "app.kubernetes.io/component": "check",
         "app.kubernetes.io/part-of": target.workload,
-        "slipway.dev/check": check,
-        "slipway.dev/release": target.release,
+        CHECK_LABEL: check,
+        RELEASE_LABEL: target.release,
     }
     pod: dict[str, Any] = {
         "restartPolicy": "Never",

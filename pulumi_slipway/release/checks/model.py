@@ -51,8 +51,8 @@ class Target:
 
     def variables(self) -> dict[str, str]:
         """What a command or a Job finds in its environment."""
-        told = {**self.placeholders(), "image": self.image, "service": self.service or ""}
-        return {f"SLIPWAY_{name.upper()}": value for name, value in told.items()}
+        known = {**self.placeholders(), "image": self.image, "service": self.service or ""}
+        return {f"SLIPWAY_{name.upper()}": value for name, value in known.items()}
 
 
 @dataclass(frozen=True)

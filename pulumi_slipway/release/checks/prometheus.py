@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx2
 
-from pulumi_slipway.release.checks.asking import Overdue, within
+from pulumi_slipway.cluster.time_limit import Overdue, within
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.presets import query
 from pulumi_slipway.release.checks.web import Answer, get, reason

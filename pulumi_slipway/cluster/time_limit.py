@@ -1,4 +1,4 @@
-"""What every kind of check shares while it measures: the time that is left, and word that nobody waits any more."""
+"""A hard limit on how long something may take, and word that nobody waits for it any more."""
 
 import threading
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from typing import TypeVar
 Answer = TypeVar("Answer")
 
 POLL_SECONDS = 0.05
-"""How soon a measurement notices that it is to stop."""
+"""How soon it is noticed that nobody waits any more."""
 
 
 class Stopped(Exception):
-    """The analysis is over: the measurement is given up, and counts for nothing."""
+    """Nobody waits any more: what was asked is given up, and counts for nothing."""
 
 
 class Overdue(Exception):
