@@ -1,4 +1,4 @@
-"""How a release gets to its users, row by row of the table in core/plan.py, and what a plan must never lack."""
+"""How a release gets to its users, row by row of the tables in core/plan, and what a plan must never lack."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pulumi_slipway.core.model import HOME, Observed, Phase, Pool, Release, TrackName
-from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Plan, Way, plan
+from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, STRATEGIES, Plan, Way, plan
 from pulumi_slipway.core.steps import (
     Apply,
     Begin,
@@ -138,15 +138,12 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "a preview is aborted": Scene((WAITS, V2, V1), Run(3, ABORT)),
         "it is to be scaled": Scene((ROLLING, V2, workload(replicas=5))),
     },
-    ("canary, blueGreen", "the release is Paused, and nobody promotes it"): {
+    ("any", "the release is Paused, and nobody promotes it"): {
         "a canary": Scene((PAUSES, V1, V2)),
         "a preview": Scene((WAITS, V1, V2)),
     },
-    ("rolling, canary", "blue or green serves"): {
+    ("rolling", "blue or green serves"): {
         "to rolling": Scene((SWITCH, V1, ROLLING)),
-        "to canary": Scene((SWITCH, V1, V2, STEPS)),
-        "the same release": Scene((SWITCH, V2, STEPS)),
-        "a canary is left from the last change": Scene((PAUSES, V1, Run(3), SWITCH, Run(4, kill=30), PAUSES)),
     },
     ("rolling", "otherwise"): {
         "the first one": Scene((ROLLING,)),
@@ -157,6 +154,11 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "from canary": Scene((PAUSES, V1, V2, ROLLING)),
         "deleted by hand": Scene((ROLLING, V2, deleted(STABLE))),
         "the Service points to what isn't there": Scene((ROLLING, V1, moved(Pool.BLUE))),
+    },
+    ("canary", "blue or green serves"): {
+        "to canary": Scene((SWITCH, V1, V2, STEPS)),
+        "the same release": Scene((SWITCH, V2, STEPS)),
+        "a canary is left from the last change": Scene((PAUSES, V1, Run(3), SWITCH, Run(4, kill=30), PAUSES)),
     },
     ("canary", "nothing is Healthy, or stable has no pods"): {
         "the first one": Scene((STEPS,)),
@@ -206,8 +208,13 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
 
 
 def rows() -> list[tuple[str, ...]]:
-    """The table of the docstring."""
-    lines = [line for line in (plan.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
+    """The tables of the docstrings, each row behind the name of its strategy."""
+    said = {"any": plan.__doc__, **{str(name): case.__doc__ for name, case in STRATEGIES.items()}}
+    return [(name, *row) for name, text in said.items() for row in table(text or "")]
+
+
+def table(text: str) -> list[tuple[str, ...]]:
+    lines = [line for line in text.splitlines() if line.strip().startswith("|")][2:]
     return [tuple(cell.strip() for cell in line.strip().strip("|").split("|")) for line in lines]
 
 
