@@ -397,6 +397,65 @@ def test_a_first_release_that_fails_leaves_nothing_to_go_back_to_and_says_so():
     assert world.seen.ledger[-1].message == "workload app: release " + release(1).id + ": good is Failed"
 
 
+# What the exploration found
+
+
+def test_a_canary_that_fails_once_stable_has_it_loses_its_pods_too():
+    made = world(STEPS, V1, killed(V2, stable_has_it))
+    assert made.up(Run(2, fails=0)).how == "failed"
+    assert made.seen.tracks[CANARY].wanted == 0
+    assert made.seen.tracks[STABLE].release == release(1).id
+
+
+@pytest.mark.parametrize("settings", [ROLLING, SWITCH])
+def test_a_canary_that_is_left_loses_its_pods_where_its_release_fails_under_another_strategy(settings):
+    made = world(PAUSES, V1, V2, settings)
+    assert made.up(Run(2, fails=0)).how == "failed"
+    assert made.seen.tracks[CANARY].wanted == 0
+
+
+def blue_has_pods(seen: Observed) -> bool:
+    return seen.available(BLUE) > 0
+
+
+def test_users_are_not_led_to_a_first_release_by_settling_before_it_has_passed_its_checks():
+    made = world(SWITCH, killed(V1, blue_has_pods))
+    assert made.up(Run(1, SETTLE)).how == "done"
+    assert made.seen.pool is not Pool.BLUE
+    checked = made.planned(V1)[1]
+    assert Check in steps(checked, SERVICE)
+    assert made.up(V1).how == "done"
+    assert made.seen.pool is Pool.BLUE
+
+
+def test_users_are_not_led_to_a_first_release_by_the_next_one():
+    _, made = Scene((SWITCH, killed(V1, blue_has_pods))).planned()
+    assert Point not in [type(step) for gate in made.gates.values() for step in gate.steps]
+
+
+def test_a_first_release_that_failed_is_not_brought_up_by_settling():
+    made = world(SWITCH, Run(1, fails=0))
+    assert made.up(Run(1, SETTLE)).how == "done"
+    assert made.seen.tracks[BLUE].wanted == 0
+
+
+AFTER = blue_green(postPromotion=["after"])
+
+
+def test_users_are_switched_back_to_the_track_that_has_pods():
+    """Stable has the live release too, without pods: the change to rolling failed."""
+    made = world(AFTER, V1, ROLLING, Run(1, fails=0), AFTER)
+    assert made.seen.tracks[STABLE].wanted == 0
+    assert made.up(Run(2, fails=1)).how == "failed"
+    assert made.seen.pool is Pool.BLUE
+
+
+def test_users_are_led_back_from_what_a_killed_run_had_switched_to():
+    made = world(AFTER, V1, killed(V2, switched), ROLLING, unwell(3))
+    assert made.up(Run(3)).how == "failed"
+    assert made.seen.pool is Pool.BLUE
+
+
 # What a gate holds
 
 

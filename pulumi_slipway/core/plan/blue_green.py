@@ -1,6 +1,6 @@
 """Blue-green: the idle colour takes the release whole; once it has proved itself, the Service is switched."""
 
-from pulumi_slipway.core.model import Phase, TrackName
+from pulumi_slipway.core.model import Phase, Pool, TrackName
 from pulumi_slipway.core.plan.case import COLOURS, Case
 from pulumi_slipway.core.plan.model import LEDGER, Plan, Way
 from pulumi_slipway.core.steps import Apply, Finish, Gate, Mark, Reached, Ready, Scale, Step
@@ -61,7 +61,7 @@ class BlueGreen(Case):
 
     def _wait(self, begin: list[Step], ready: list[Step], pods: int) -> Plan:
         """Everything up to the switch, which waits for a person."""
-        home, target, back = self.home, self.target, (Scale(self.target, 0),)
+        home, target, back = self.home, self.target, self._not_switched()
         assert home is not None  # noqa: S101  `_pauses` says so
         others = self._others({home, target}, ready)
         said = "before the switch: SLIPWAY_ACTION=promote goes on, abort takes it back"
@@ -77,6 +77,9 @@ class BlueGreen(Case):
             last=others,
             gates=gates,
         )
+
+    def _held_pool(self, live: TrackName, *, unproven: bool) -> Pool:
+        return (GREEN if live is BLUE else BLUE).pool if unproven else live.pool  # where there are no pods
 
     def _applied(self, pods: int) -> list[Step]:
         """Gives the track the release with fewer pods than will be declared."""

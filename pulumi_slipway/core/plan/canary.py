@@ -51,7 +51,7 @@ class Canary(Rolling):
             steps: list[Step] = [Ready(STABLE, self.id), *self._healthy(), *AWAY]
             others = self._others({STABLE, CANARY}, steps)
             gates[STABLE] = Gate(tuple(conduct), AWAY, self.release)
-            gates[LEDGER] = Gate(tuple(steps), (*self._rolled_back(), *AWAY), self.release)
+            gates[LEDGER] = Gate(tuple(steps), (*self._stable_back(), *AWAY), self.release)
             first, phase = [declared, self._track(STABLE, self.release)], Phase.HEALTHY
         return self._made(Way.STEPS, phase, self._sentence(), first=first, pool=Pool.MAIN, last=others, gates=gates)
 

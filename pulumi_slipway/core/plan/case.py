@@ -76,6 +76,10 @@ class Case(ABC):
         """What is waited for once the target's pods are ready."""
         return []
 
+    def _held_pool(self, live: TrackName, *, unproven: bool) -> Pool:
+        """Where a Service is pointed that points nowhere, while nothing is to move."""
+        return live.pool
+
     def _idle_canary(self, others: list[TrackPlan]) -> list[Step]:
         """Adds a canary that no release needs, and says what brings it to 0."""
         return []
@@ -97,8 +101,7 @@ class Case(ABC):
         return self.committed is not None and self.committed.release.id == self.id
 
     def _carries(self, track: TrackName | None) -> bool:
-        live = self.seen.tracks.get(track) if track else None
-        return live is not None and live.release == self.id
+        return track is not None and self.seen.carries(track, self.id)
 
     def _whole(self) -> int:
         """How many pods the live track has to have."""
@@ -137,9 +140,9 @@ class Case(ABC):
         never = self.seen.ledger[-1] if self.seen.ledger and self.committed is None else None  # none was ever Healthy
         told = flying or never
         phase, known = (told.outcome, told.release.id) if told else (Phase.HEALTHY, self.id)
+        unproven = told is not None and (self.committed is None or self.seen.carries(live, told.release.id))
         tracks: list[TrackPlan] = []
         if live in self.seen.tracks:  # one with a release that is still to prove itself is left to the run that goes on
-            unproven = flying is not None and self.seen.tracks[live].release == flying.release.id
             tracks.append(self._as_it_is(live) if unproven else self._track(live))
         beside = tuple(track for track in TrackName if track is not live)
         under_way = None
@@ -157,7 +160,7 @@ class Case(ABC):
             phase,
             self.goal.why if self.goal.rolls_back and not flying else f"{known} is {phase if told else 'live'}",
             first=tracks,
-            pool=live.pool if self.seen.pool is None or not flying else self.seen.pool,
+            pool=self.seen.pool if self.seen.pool and told else self._held_pool(live, unproven=unproven),
             preview=under_way or live,
             last=others,
             gates={LEDGER: Gate(tuple(steps))} if steps else {},
@@ -198,7 +201,7 @@ class Case(ABC):
     def _switch(self, begin: list[Step], ready: list[Step]) -> Plan:
         """The target takes the release whole; once it is ready, the Service is pointed to it."""
         target, recorded = self.target, None if self.proven else self.release
-        back: tuple[Step, ...] = () if self.proven else (Scale(target, 0),)
+        back = self._not_switched()
         after: list[Step] = [Reached(target), *self._checks(self.rules.after, target), *self._healthy()]
         others = self._others({target}, after)
         self._idle_canary(others)
@@ -293,10 +296,32 @@ class Case(ABC):
 
     def _switched_back(self) -> tuple[Step, ...]:
         """What brings users back to the track with the committed release, where that is another one."""
-        if not (release := self._fallback()):
-            return ()
-        carrier = self.seen.carrier(release.id, tuple(t for t in HOME.values() if t is not self.target))
-        return (Point(carrier.pool), Scale(self.target, 0)) if carrier else ()
+        carrier = self._safe_track()
+        switch = (Point(carrier.pool), Scale(self.target, 0)) if carrier else ()
+        return (*self._canary_away(), *switch)
+
+    def _not_switched(self) -> tuple[Step, ...]:
+        """What is left to do where the target failed before the switch."""
+        carrier = self._safe_track()
+        moved = (Point(carrier.pool),) if carrier and carrier is not self.home else ()  # by a run before
+        return (*self._canary_away(), *moved, *(() if self.proven else (Scale(self.target, 0),)))
+
+    def _safe_track(self) -> TrackName | None:
+        """The track that users go back to: the one with the committed release that has the most pods."""
+        if self.committed is None or (self.goal.rolls_back and not self._is_committed()):
+            return None  # what a rollback leaves is no better
+        release = self.committed.release.id
+        carriers = [it for it in HOME.values() if it is not self.target and self.seen.carries(it, release)]
+        return max(carriers, key=self._pods_of_it, default=None)
+
+    def _pods_of_it(self, track: TrackName) -> tuple[bool, int, int]:
+        """How many pods of its template a track has, in an order in which one amid an update comes last."""
+        live = self.seen.tracks[track]
+        return live.complete and live.available > 0, live.available, live.wanted
+
+    def _canary_away(self) -> tuple[Step, ...]:
+        """What keeps a canary that is left from serving a release that has failed since, on another track."""
+        return (Scale(CANARY, 0),) if CANARY in self.seen.tracks else ()
 
     def _sentence(self) -> str:
         serving = self.seen.tracks.get(self.home) if self.home else None

@@ -34,6 +34,8 @@ class Rolling(Case):
         return self._switch(begin, ready)
 
     def _rolled_back(self) -> tuple[Step, ...]:
-        if not (stable := self._fallback()):
-            return ()
-        return (Apply(STABLE, stable, self.rules.replicas), Ready(STABLE, stable.id))
+        return (*self._stable_back(), *self._canary_away())
+
+    def _stable_back(self) -> tuple[Step, ...]:
+        stable = self._fallback()
+        return (Apply(STABLE, stable, self.rules.replicas), Ready(STABLE, stable.id)) if stable else ()
