@@ -12,7 +12,7 @@ class NothingToDo(UserError):
 
 
 @dataclass(frozen=True)
-class Aim:
+class Goal:
     """The release that is to be live, and how it may get there."""
 
     release: Release
@@ -28,10 +28,10 @@ class Aim:
     """The release is marked: no environment is to take it from here."""
 
 
-def aim(workload: str, observed: Observed, desired: Release, action: Action) -> Aim:
-    """The aim of one run.
+def goal(workload: str, observed: Observed, desired: Release, action: Action) -> Goal:
+    """The goal of one run.
 
-    | action   | ledger                                          | aim                              |
+    | action   | ledger                                          | goal                             |
     |----------|-------------------------------------------------|----------------------------------|
     | deploy   | anything                                        | the desired release              |
     | promote  | a release is under way                          | that one, past its pause         |
@@ -53,7 +53,7 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
         case Action.PROMOTE:
             if flying is None:
                 raise NothingToDo(f"{prefix}nothing is Paused: run without SLIPWAY_ACTION to deploy")
-            return Aim(flying.release, f"promote {flying.release.id}", promotes=flying.outcome is Phase.PAUSED)
+            return Goal(flying.release, f"promote {flying.release.id}", promotes=flying.outcome is Phase.PAUSED)
         case Action.ABORT:
             if flying is None:
                 live = committed.release.id if committed else "nothing"
@@ -61,22 +61,22 @@ def aim(workload: str, observed: Observed, desired: Release, action: Action) -> 
                     f"{prefix}no release is in flight: {live} is live; {_further_back(workload, observed)}"
                 )
             target = before(workload, observed, flying.release.id, prefix)
-            return Aim(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
+            return Goal(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
         case Action.ROLLBACK:
             last = observed.ledger[-1].release.id if observed.ledger else ""
             target = before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
             done = f"{target.id} is live already: {last} was rolled back; {_further_back(workload, observed)}"
-            return Aim(target, done if stays else f"back to {target.id}", rolls_back=True)
+            return Goal(target, done if stays else f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
                 raise NothingToDo(f"{prefix}its ledger holds no release to reject")
             held = flying or committed
-            return Aim(held.release if held else desired, "reject", holds=True, rejects=True)
+            return Goal(held.release if held else desired, "reject", holds=True, rejects=True)
         case Action.SETTLE:
             held = flying or committed
-            return Aim(held.release if held else desired, "settle", holds=True)
-    return Aim(desired, f"release {desired.id}")
+            return Goal(held.release if held else desired, "settle", holds=True)
+    return Goal(desired, f"release {desired.id}")
 
 
 def _further_back(workload: str, observed: Observed) -> str:

@@ -255,19 +255,24 @@ class Observed:
                 seen.setdefault(record.release.id, record)
         return tuple(seen.values())
 
+    def carries(self, track: TrackName, release: str) -> bool:
+        """Whether the track's template is this release."""
+        return track in self.tracks and self.tracks[track].release == release
+
     def carrier(self, release: str, among: tuple[TrackName, ...] = tuple(TrackName)) -> TrackName | None:
         """The track whose template is this release."""
-        return next((name for name in among if name in self.tracks and self.tracks[name].release == release), None)
+        return next((name for name in among if self.carries(name, release)), None)
 
     @property
     def home(self) -> TrackName | None:
         """The track that users are, or were last, served by.
 
         The Service says it, unless it points to pods that aren't there while the committed release has some: then
-        somebody else moved it. Where it says nothing, users are best served by the committed release, else by any.
+        somebody else moved it. Where it says nothing, users are best served by the committed release, else by any that
+        was not begun in vain.
         """
         serving, last = HOME[self.pool] if self.pool else None, self._committed_track()
-        some = next((name for name in HOME.values() if self.available(name)), None)
+        some = next((name for name in HOME.values() if self.available(name) and not self._unproven(name)), None)
         if serving is None:
             return last if self.available(last) else some or last
         last = last or some
@@ -281,6 +286,11 @@ class Observed:
             return None
         own = self.carrier(committed.release.id, (committed.track,))
         return own or self.carrier(committed.release.id, tuple(HOME.values()))
+
+    def _unproven(self, name: TrackName) -> bool:
+        """Whether the track's release was begun, and never was Healthy."""
+        known = self.known(self.tracks[name].release)
+        return known is not None and known.id not in {record.release.id for record in self.healthy()}
 
     def available(self, name: TrackName | None) -> int:
         """Available pods of a track."""

@@ -640,6 +640,8 @@ class Watch:
         raise Broken("\n".join([text, *self.simulation.trace, f"{self.plan.why} {self.plan.way}", *self.log]))
 
     def _not_to_nothing(self, before: dict[str, Any], now: dict[str, Any]) -> None:
+        if self.seen.ledger and not self.seen.committed and not before["serves"]:
+            return  # nobody is led to a first release that has not proved itself
         if now["pool"] is not before["pool"] and not now["serves"] and any(now["behind"].values()) and self.whole:
             self._broken("the Service is pointed to nothing, while another track has ready pods")
 

@@ -39,4 +39,6 @@ def test_a_wheel_holds_the_library_whole_and_nothing_else(wheel):
 
 
 def test_what_is_public_is_there():
-    assert {name: callable(getattr(pulumi_slipway, name)) for name in pulumi_slipway.__all__} == {"run": True}
+    assert {name: callable(getattr(pulumi_slipway, name)) for name in pulumi_slipway.__all__} == dict.fromkeys(
+        pulumi_slipway.__all__, True
+    )

@@ -1,4 +1,4 @@
-"""How a release gets to its users, row by row of the table in core/plan.py, and what a plan must never lack."""
+"""How a release gets to its users, row by row of the tables in core/plan, and what a plan must never lack."""
 
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pulumi_slipway.core.model import HOME, Observed, Phase, Pool, Release, TrackName
-from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Plan, Way, plan
+from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, STRATEGIES, Plan, Way, plan
 from pulumi_slipway.core.steps import (
     Apply,
     Begin,
@@ -138,15 +138,12 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "a preview is aborted": Scene((WAITS, V2, V1), Run(3, ABORT)),
         "it is to be scaled": Scene((ROLLING, V2, workload(replicas=5))),
     },
-    ("canary, blueGreen", "the release is Paused, and nobody promotes it"): {
+    ("any", "the release is Paused, and nobody promotes it"): {
         "a canary": Scene((PAUSES, V1, V2)),
         "a preview": Scene((WAITS, V1, V2)),
     },
-    ("rolling, canary", "blue or green serves"): {
+    ("rolling", "blue or green serves"): {
         "to rolling": Scene((SWITCH, V1, ROLLING)),
-        "to canary": Scene((SWITCH, V1, V2, STEPS)),
-        "the same release": Scene((SWITCH, V2, STEPS)),
-        "a canary is left from the last change": Scene((PAUSES, V1, Run(3), SWITCH, Run(4, kill=30), PAUSES)),
     },
     ("rolling", "otherwise"): {
         "the first one": Scene((ROLLING,)),
@@ -157,6 +154,11 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
         "from canary": Scene((PAUSES, V1, V2, ROLLING)),
         "deleted by hand": Scene((ROLLING, V2, deleted(STABLE))),
         "the Service points to what isn't there": Scene((ROLLING, V1, moved(Pool.BLUE))),
+    },
+    ("canary", "blue or green serves"): {
+        "to canary": Scene((SWITCH, V1, V2, STEPS)),
+        "the same release": Scene((SWITCH, V2, STEPS)),
+        "a canary is left from the last change": Scene((PAUSES, V1, Run(3), SWITCH, Run(4, kill=30), PAUSES)),
     },
     ("canary", "nothing is Healthy, or stable has no pods"): {
         "the first one": Scene((STEPS,)),
@@ -206,8 +208,13 @@ SCENES: dict[tuple[str, str], dict[str, Scene]] = {
 
 
 def rows() -> list[tuple[str, ...]]:
-    """The table of the docstring."""
-    lines = [line for line in (plan.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
+    """The tables of the docstrings, each row behind the name of its strategy."""
+    said = {"any": plan.__doc__, **{str(name): case.__doc__ for name, case in STRATEGIES.items()}}
+    return [(name, *row) for name, text in said.items() for row in table(text or "")]
+
+
+def table(text: str) -> list[tuple[str, ...]]:
+    lines = [line for line in text.splitlines() if line.strip().startswith("|")][2:]
     return [tuple(cell.strip() for cell in line.strip().strip("|").split("|")) for line in lines]
 
 
@@ -388,6 +395,65 @@ def test_a_first_release_that_fails_leaves_nothing_to_go_back_to_and_says_so():
     failed = world.up(Run(1, fails=0))
     assert failed.how == "failed"
     assert world.seen.ledger[-1].message == "good is Failed"
+
+
+# What the exploration found
+
+
+def test_a_canary_that_fails_once_stable_has_it_loses_its_pods_too():
+    made = world(STEPS, V1, killed(V2, stable_has_it))
+    assert made.up(Run(2, fails=0)).how == "failed"
+    assert made.seen.tracks[CANARY].wanted == 0
+    assert made.seen.tracks[STABLE].release == release(1).id
+
+
+@pytest.mark.parametrize("settings", [ROLLING, SWITCH])
+def test_a_canary_that_is_left_loses_its_pods_where_its_release_fails_under_another_strategy(settings):
+    made = world(PAUSES, V1, V2, settings)
+    assert made.up(Run(2, fails=0)).how == "failed"
+    assert made.seen.tracks[CANARY].wanted == 0
+
+
+def blue_has_pods(seen: Observed) -> bool:
+    return seen.available(BLUE) > 0
+
+
+def test_users_are_not_led_to_a_first_release_by_settling_before_it_has_passed_its_checks():
+    made = world(SWITCH, killed(V1, blue_has_pods))
+    assert made.up(Run(1, SETTLE)).how == "done"
+    assert made.seen.pool is not Pool.BLUE
+    checked = made.planned(V1)[1]
+    assert Check in steps(checked, SERVICE)
+    assert made.up(V1).how == "done"
+    assert made.seen.pool is Pool.BLUE
+
+
+def test_users_are_not_led_to_a_first_release_by_the_next_one():
+    _, made = Scene((SWITCH, killed(V1, blue_has_pods))).planned()
+    assert Point not in [type(step) for gate in made.gates.values() for step in gate.steps]
+
+
+def test_a_first_release_that_failed_is_not_brought_up_by_settling():
+    made = world(SWITCH, Run(1, fails=0))
+    assert made.up(Run(1, SETTLE)).how == "done"
+    assert made.seen.tracks[BLUE].wanted == 0
+
+
+AFTER = blue_green(postPromotion=["after"])
+
+
+def test_users_are_switched_back_to_the_track_that_has_pods():
+    """Stable has the live release too, without pods: the change to rolling failed."""
+    made = world(AFTER, V1, ROLLING, Run(1, fails=0), AFTER)
+    assert made.seen.tracks[STABLE].wanted == 0
+    assert made.up(Run(2, fails=1)).how == "failed"
+    assert made.seen.pool is Pool.BLUE
+
+
+def test_users_are_led_back_from_what_a_killed_run_had_switched_to():
+    made = world(AFTER, V1, killed(V2, switched), ROLLING, unwell(3))
+    assert made.up(Run(3)).how == "failed"
+    assert made.seen.pool is Pool.BLUE
 
 
 # What a gate holds

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pulumi_slipway.core.goal import NothingToDo, aim
+from pulumi_slipway.core.goal import NothingToDo, goal
 from pulumi_slipway.core.model import Phase
-from pulumi_slipway.core.plan import plan
+from pulumi_slipway.core.plan import STRATEGIES, plan
 from pulumi_slipway.settings import Action
 from pulumi_slipway.settings.strategy import BlueGreen, Canary, CanaryStep, Rolling
 from tests.unit.simulation import Run, Simulation, release
@@ -42,7 +42,10 @@ def explored() -> set[tuple[str, str]]:
     return {(before, after) for before, after in found if before != after}
 
 
-@pytest.mark.parametrize(("mark", "said"), [("aim", aim.__doc__), ("plan", plan.__doc__)])
+TABLES = {"goal": goal.__doc__, "plan": plan.__doc__, **{str(n): case.__doc__ for n, case in STRATEGIES.items()}}
+
+
+@pytest.mark.parametrize(("mark", "said"), TABLES.items())
 def test_the_tables_of_the_page_are_those_of_the_code(mark, said):
     assert table(PAGE.partition(f"<!-- {mark} -->")[2]) == table(said)
 
@@ -96,7 +99,7 @@ def test_every_action_is_on_the_page_and_is_refused_or_does_something(action):
         world.up(run)
     assert world.up(Run(2, action)).how == "done"
     with pytest.raises(NothingToDo):
-        aim("app", Simulation(WAITS).seen, release(1), Action.PROMOTE)
+        goal("app", Simulation(WAITS).seen, release(1), Action.PROMOTE)
 
 
 def test_links_of_the_page_lead_somewhere():

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pulumi_slipway.core import goal as module
-from pulumi_slipway.core.goal import NothingToDo, aim
+from pulumi_slipway.core.goal import NothingToDo, goal
 from pulumi_slipway.core.model import Observed, Phase, Record
 from pulumi_slipway.settings import Action
 from tests.unit.simulation import release
@@ -58,16 +58,16 @@ ROWS = {
 def test_a_rollback_passes_over_a_rejected_release_where_there_is_another_one():
     first, second, third = (Record(n, one, HEALTHY, "", "", 1.0) for n, one in enumerate((V1, V2, V3), 1))
     second = replace(second, rejected="by jane")
-    assert aim("app", Observed(ledger=(first, second, third)), V3, Action.ROLLBACK).release == V1
-    assert aim("app", Observed(ledger=(second, third)), V3, Action.ROLLBACK).release == V2
+    assert goal("app", Observed(ledger=(first, second, third)), V3, Action.ROLLBACK).release == V1
+    assert goal("app", Observed(ledger=(second, third)), V3, Action.ROLLBACK).release == V2
     for outcome, action in ((PAUSED, Action.ABORT), (PAUSED, Action.ROLLBACK), (DEGRADED, Action.ROLLBACK)):
         seen = Observed(ledger=(first, second, replace(third, outcome=outcome)))
-        assert aim("app", seen, V3, action).release == V2, "it is live: users are not moved off it"
+        assert goal("app", seen, V3, action).release == V2, "it is live: users are not moved off it"
 
 
 def rows():
-    """The table of the docstring: action, ledger, aim."""
-    lines = [line for line in (aim.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
+    """The table of the docstring: action, ledger, goal."""
+    lines = [line for line in (goal.__doc__ or "").splitlines() if line.strip().startswith("|")][2:]
     return [tuple(cell.strip() for cell in line.strip().strip("|").split("|")) for line in lines]
 
 
@@ -82,22 +82,22 @@ def test_each_row_of_the_table(row):
         if row[2] == REFUSED:
             assert release_ is None
             with pytest.raises(NothingToDo, match=rf"^workload app: SLIPWAY_ACTION={action}: \w"):
-                aim("app", seen, V3, action)
+                goal("app", seen, V3, action)
         else:
-            assert aim("app", seen, V3, action).release == release_
+            assert goal("app", seen, V3, action).release == release_
 
 
 def test_only_a_paused_release_is_past_its_pause():
-    assert aim("app", WAITS, V3, Action.PROMOTE).promotes
-    assert not aim("app", UNDER_WAY, V3, Action.PROMOTE).promotes
+    assert goal("app", WAITS, V3, Action.PROMOTE).promotes
+    assert not goal("app", UNDER_WAY, V3, Action.PROMOTE).promotes
 
 
 def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
-    aims = {action: aim("app", TWO if action is not Action.PROMOTE else WAITS, V3, action) for action in
+    goals = {action: goal("app", TWO if action is not Action.PROMOTE else WAITS, V3, action) for action in
             (Action.DEPLOY, Action.PROMOTE, Action.ROLLBACK, Action.SETTLE, Action.REJECT)}  # fmt: skip
-    aims[Action.ABORT] = aim("app", WAITS, V3, Action.ABORT)
-    assert {action for action, one in aims.items() if one.rolls_back} == {Action.ABORT, Action.ROLLBACK}
-    assert {action for action, one in aims.items() if one.holds} == {Action.SETTLE, Action.REJECT}
+    goals[Action.ABORT] = goal("app", WAITS, V3, Action.ABORT)
+    assert {action for action, one in goals.items() if one.rolls_back} == {Action.ABORT, Action.ROLLBACK}
+    assert {action for action, one in goals.items() if one.holds} == {Action.SETTLE, Action.REJECT}
 
 
 @pytest.mark.parametrize(
@@ -113,11 +113,11 @@ def test_only_going_back_skips_steps_and_only_settle_and_reject_hold():
 )
 def test_a_refusal_says_what_to_do_instead(seen, action, remedy):
     with pytest.raises(NothingToDo, match=re.escape(remedy)):
-        aim("app", seen, V3, action)
+        goal("app", seen, V3, action)
 
 
 def test_a_rollback_that_finds_the_failed_release_taken_back_already_says_how_to_go_further():
-    why = aim("app", FAILED, V3, Action.ROLLBACK).why
+    why = goal("app", FAILED, V3, Action.ROLLBACK).why
     assert why.startswith(f"{V2.id} is live already: {V3.id} was rolled back; ")
     assert why.endswith(f"SLIPWAY_IMAGE_APP={V1.image}")
 
