@@ -6,7 +6,7 @@ PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -
 PY    := .venv/bin/python
 NAME  ?= demo
 
-.PHONY: .venv demo test test-fast soak pipeline check bench up down status shell
+.PHONY: .venv demo test test-fast soak pipeline check starter bench up down status shell
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -49,6 +49,9 @@ check: .venv     ## ruff, mypy --strict, import-linter, the schema test
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q tests/unit/test_settings_schema.py
+
+starter: .venv   ## writes starter/ and the stack files at the root anew, from the templates of `slipway init`
+	@$(PY) -m ci.starter
 
 bench: .venv     ## releases and rollbacks against kubectl and Helm, a no-op against a bare Pulumi program
 	@$(PY) -m sandbox up --name bench
