@@ -71,8 +71,8 @@ class Answers:
     """Where the Pulumi project is, from the repository's root."""
 
 
-PULUMI_NEW = Answers("${PROJECT}", "${PROJECT}", "my-group/${PROJECT}", "${DESCRIPTION}")
-"""What `pulumi new` fills in itself: https://www.pulumi.com/docs/iac/concepts/projects/templates."""
+PULUMI_NEW = Answers("${PROJECT}", "myapp", "my-group/myapp", "${DESCRIPTION}")
+"""What `pulumi new` fills in itself. In YAML it puts the end of a line after it (3.276), so it is nowhere else."""
 
 
 def render(answers: Answers, *, template: bool = False) -> dict[str, str]:
