@@ -92,7 +92,7 @@ def _in_use(name: str) -> bool:
 
 def _python(name: str) -> str:
     if name == LOWEST:
-        return sys.executable
+        return str(Path(sys.executable).resolve())  # not by the checkout that it is used from
     for found in (shutil.which(f"python{name}"), *sorted(Path.home().glob(f".pyenv/versions/{name}.*/bin/python"))):
         if found and not subprocess.run([found, "--version"], capture_output=True, check=False).returncode:
             return str(found)
