@@ -103,6 +103,7 @@ Next, on your own machine:
   slipway schema > slipway.schema.json      for your editor; git ignores it
   Pulumi.access.yaml                        is {answers.gitlab_project} the project, are the branches and URLs right?
   Pulumi.staging.yaml, Pulumi.production.yaml, Pulumi.review.yaml: port, probe, resources of {answers.workload}
+  a private registry                        needs `registry` in the first, and `imagePullSecret` in the others
   {CI_FILE:<42}where your Dockerfile is, and how it is tested
   export PULUMI_BACKEND_URL=… PULUMI_CONFIG_PASSPHRASE=…   where the state is, and what encrypts it
   export KUBECONFIG=… GITLAB_BASE_URL=… GITLAB_TOKEN=…     an administrator's
