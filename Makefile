@@ -6,7 +6,7 @@ PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -
 PY    := .venv/bin/python
 NAME  ?= demo
 
-.PHONY: .venv demo test test-fast soak pipeline check bench up down status shell
+.PHONY: .venv demo test test-fast pythons soak pipeline check starter bench up down status shell
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -26,12 +26,16 @@ demo: .venv      ## bring up a real cluster and run the program on it: access, s
 
 test: .venv      ## all tests: unit, component, engine and pipeline (on a sandbox of their own); ends with pytest's summary
 	@$(PY) -m sandbox.runner
+	@$(PY) -m tests.environments
 	@$(PY) -m sandbox up --name test
 	@$(PY) -m sandbox exec --name test -- $(PY) -m pytest -n 3 $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
 test-fast: .venv ## what needs no sandbox: unit and component tests, for the loop while editing
 	@$(PY) -m pytest -n 2 -q tests/unit tests/component $(ARGS)
+
+pythons: .venv   ## unit and component tests on each Python that is installed, and with the lowest versions of what it needs
+	@$(PY) -m tests.environments pytest -n 2 -q tests/unit tests/component $(ARGS)
 
 soak: .venv      ## every case under every strategy, and many more rounds, kill points and random histories: hours
 	@$(PY) -m sandbox up --name soak
@@ -49,6 +53,9 @@ check: .venv     ## ruff, mypy --strict, import-linter, the schema test
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q tests/unit/test_settings_schema.py
+
+starter: .venv   ## writes starter/ and the stack files at the root anew, from the templates of `slipway init`
+	@$(PY) -m ci.starter
 
 bench: .venv     ## releases and rollbacks against kubectl and Helm, a no-op against a bare Pulumi program
 	@$(PY) -m sandbox up --name bench

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from demo.workspace import VENV
+from demo.installed import PROGRAM_VENV
 from pulumi_slipway.core.model import Pool, Release, TrackName
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.manifests import Subject
@@ -64,7 +64,7 @@ def bare_program(directory: Path, declared: Sequence[dict[str, Any]]) -> Path:
     path = directory / "bare"
     path.mkdir()
     (path / "Pulumi.yaml").write_text("name: bare\nruntime: {name: python, options: {virtualenv: .venv}}\n")
-    (path / ".venv").symlink_to(VENV)
+    (path / ".venv").symlink_to(PROGRAM_VENV)
     (path / "objects.json").write_text(json.dumps(declared))
     (path / "__main__.py").write_text(
         textwrap.dedent(

@@ -1,8 +1,10 @@
-"""Access as administrator, staging and production as the deploy identity, v2 and a rollback under load, a table."""
+"""A project of `slipway init` with the wheel: access as administrator, staging and production as the deploy identity,
+v2 and a rollback under load, a table."""
 
 import base64
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -57,9 +59,11 @@ def main() -> int:
     name, registry = os.environ["SLIPWAY_SANDBOX"], os.environ["SLIPWAY_SANDBOX_REGISTRY"]
     home = Path(f"/var/lib/slipway/{name}/demo")
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
-    work, cluster, rows = Workspace(home / "project"), Client(), []
-    repository = f"{registry}/demo/app"
+    cluster, rows, repository = Client(), [], f"{registry}/demo/app"
+    shutil.rmtree(home / "project", ignore_errors=True)  # an earlier sandbox's, with what that one's key encrypted
 
+    with step("init: a project of six kinds of files (slipway init --yes), the wheel in its environment"):
+        work = Workspace(home / "project", "--name=demo", "--workload=myapp", "--gitlab-project=demo/app")
     with step("image: the sample app as v1 and v2, pushed to the registry"):
         for version, colour in (("v1", "blue"), ("v2", "green")):
             images.push(images.build(version, colour), repository)
@@ -68,28 +72,26 @@ def main() -> int:
         work.up("access", tell=tell)
     jobs = {environment: job_environment(environment, home) for environment in ("staging", "production")}
 
-    def release(what: str, environment: str, load: Load | None = None, **variables: str) -> None:
-        title = f"{environment}: {what} (pulumi up as the deploy identity" + (
+    def release(what: str, environment: str, load: Load | None = None, image: str | None = None) -> None:
+        command = ["slipway", "up" if image else "rollback", "--stack", environment]  # what the CI job runs
+        title = f"{environment}: {what} ({' '.join(command[:2])} as the deploy identity" + (
             f", {RATE} connections/s)" if load else ")"
         )
         began = time.monotonic()
         with step(title) as tell:
-            work.up(environment, env={**jobs[environment], **variables}, tell=tell)
+            work.run(command, env={**jobs[environment], **({"SLIPWAY_IMAGE": image} if image else {})}, tell=tell)
         seconds = time.monotonic() - began
         rows.append(found(cluster, what, environment, seconds))
 
     for environment in ("staging", "production"):
-        release("v1", environment, SLIPWAY_IMAGE=f"{repository}:v1")
+        release("v1", environment, image=f"{repository}:v1")
     service = cluster.get(Service, "myapp", namespace="production")
     address = str(service.spec.clusterIP) if service.spec else ""
     answering(f"http://{address}/")
-    for what, variables in (
-        ("v2", {"SLIPWAY_IMAGE": f"{repository}:v2"}),
-        ("rollback", {"SLIPWAY_ACTION": "rollback"}),
-    ):
+    for what, image in (("v2", f"{repository}:v2"), ("rollback", None)):
         with Load(f"http://{address}:80/", rate=RATE) as load:
             time.sleep(1)
-            release(what, "production", load, **variables)
+            release(what, "production", load, image)
             time.sleep(4)  # until the last old pod is gone: its preStop is 3 s
         rows[-1] = Row(**{**vars(rows[-1]), "load": load.result})
     console.print(table(rows), soft_wrap=False)
@@ -98,19 +100,19 @@ def main() -> int:
 
 
 def configure(work: Workspace, registry: str) -> None:
-    """What the sandbox needs beyond the stack files: its registry asks for a login."""
+    """What the sandbox needs beyond what `slipway init` writes: its registry asks for a login."""
     path = Path(os.environ["DOCKER_CONFIG"]) / "config.json"
     user, _, password = (
         base64.b64decode(json.loads(path.read_text())["auths"][registry]["auth"]).decode().partition(":")
     )
-    for stack in ("access", "staging", "production"):
-        work.run(["pulumi", "stack", "select", "--create", stack])
-    config = ["pulumi", "config", "set", "--path", "--stack"]
-    work.run([*config, "access", "slipway:access.registry.server", registry])
-    work.run([*config, "access", "slipway:access.registry.username", user])
-    work.run([*config, "access", "slipway:access.registry.password", "--secret"], secret=password)
+    work.run(["pulumi", "stack", "select", "--create", "access"])
+    config = ["pulumi", "config", "--stack", "access"]
+    login = [f"slipway:access.registry.{key}={value}" for key, value in (("server", registry), ("username", user))]
+    work.run([*config, "set-all", "--path", *(part for pair in login for part in ("--plaintext", pair))])
+    work.run([*config, "set", "--path", "slipway:access.registry.password", "--secret"], secret=password)
     for stack in ("staging", "production"):
-        work.run([*config, stack, "slipway:environment.imagePullSecret", "gitlab-registry"])
+        file = work.directory / f"Pulumi.{stack}.yaml"
+        file.write_text(file.read_text().replace("# imagePullSecret:", "imagePullSecret:"))
 
 
 def found(cluster: Client, what: str, environment: str, seconds: float) -> Row:

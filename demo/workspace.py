@@ -1,20 +1,18 @@
-"""A copy of the program's stacks to work on, so that a demo never writes into the checkout."""
+"""A project of a user's, made by `slipway init` and worked on with the wheel, apart from the checkout."""
 
 import os
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
+from demo.installed import CHECKOUT, PROGRAM_VENV, environment
+
 PROGRAM = ("__main__.py", "pulumi_slipway")
-VENV = CHECKOUT / ".venv-program"
-"""What the program needs and nothing else, as a user's project has it."""
-STACK_FILES = ("Pulumi.yaml", "Pulumi.access.yaml", "Pulumi.staging.yaml", "Pulumi.production.yaml")
 
 
 def link_program(directory: Path) -> None:
-    """The program and its environment, as links."""
-    for link, target in {**{name: CHECKOUT / name for name in PROGRAM}, ".venv": VENV}.items():
+    """The checkout's own program and its environment, as links: for tests of the engine."""
+    for link, target in {**{name: CHECKOUT / name for name in PROGRAM}, ".venv": PROGRAM_VENV}.items():
         (directory / link).unlink(missing_ok=True)
         (directory / link).symlink_to(target)
 
@@ -24,14 +22,14 @@ class CommandFailed(Exception):
 
 
 class Workspace:
-    """A Pulumi project: the program by links, the stack files as copies that `pulumi` may write to."""
+    """A Pulumi project as `slipway init` makes it, with an environment that has the wheel installed."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *flags: str) -> None:
         self.directory = directory
         directory.mkdir(parents=True, exist_ok=True)
-        link_program(directory)
-        for name in STACK_FILES:
-            (directory / name).write_text((CHECKOUT / name).read_text())
+        (directory / ".venv").unlink(missing_ok=True)
+        (directory / ".venv").symlink_to(environment())
+        self.run(["slipway", "init", "--yes", *flags])
 
     def run(
         self,
@@ -41,14 +39,17 @@ class Workspace:
         secret: str | None = None,
         tell: Callable[[str], None] = lambda line: None,
     ) -> str:
-        """Runs a command here and returns its output; `tell` gets each line as it comes, `secret` goes to its input.
+        """Runs a command here, with the environment's commands on the PATH, and returns its output.
 
+        `tell` gets each line as it comes, `secret` goes to its input.
         Raises CommandFailed with the last lines of the output.
         """
+        environ = dict(env if env is not None else os.environ)
+        environ["PATH"] = f"{self.directory / '.venv' / 'bin'}{os.pathsep}{environ['PATH']}"
         with subprocess.Popen(
             command,
             cwd=self.directory,
-            env=dict(env if env is not None else os.environ),
+            env=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

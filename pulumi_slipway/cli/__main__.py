@@ -117,6 +117,16 @@ def _status(given: Given) -> int:
     return 0
 
 
+def _init(given: Given) -> int:
+    from pulumi_slipway.cli import init  # noqa: PLC0415
+
+    ask = not given.yes
+    if ask and not sys.stdin.isatty():
+        given.parser.error("there is no terminal to ask on: give --yes, and what is not to be the default")
+    init.init({name: getattr(given, name) for name in init.QUESTIONS}, given.directory, ask=ask)
+    return 0
+
+
 def _schema(_: Given) -> int:
     from pulumi_slipway.settings.schema import schema  # noqa: PLC0415
 
@@ -187,6 +197,20 @@ def _parser() -> argparse.ArgumentParser:
     how = shown.add_mutually_exclusive_group()
     how.add_argument("--watch", action="store_true", help="a live table on a terminal, until Ctrl-C")
     how.add_argument("--json", action="store_true", help="for machines")
+    made = command("init", _init, "makes a project: writes the files that are not there yet, and says what comes next")
+    made.add_argument("-y", "--yes", action="store_true", help="ask nothing: what is not given has its default")
+    for flag, text in (
+        ("name", "of the Pulumi project (default: the folder's)"),
+        ("workload", "its name in the cluster (default: the project's)"),
+        ("gitlab-project", "group/app, or its number (default: the remote `origin`)"),
+        ("domain", "of production; staging is at staging.<domain> (default: example.com)"),
+        ("namespace-prefix", "before the environments' names in the cluster (default: none)"),
+        ("strategy", "rolling, blueGreen or canary (default: rolling)"),
+        ("components", "<host>/<project> of Slipway's CI components (default: $CI_SERVER_FQDN/platform/slipway)"),
+    ):
+        made.add_argument(f"--{flag}", help=text)
+    made.add_argument("--directory", type=Path, default=Path(), metavar="PATH",
+                      help="of the Pulumi project, below the repository's root (default: the root)")  # fmt: skip
     command("schema", _schema, "the JSON Schema of a stack file, for editors")
     return parser
 

@@ -18,6 +18,8 @@ from pulumi_slipway.pipeline.engine import KUBECONFIG_LINK
 ACCESS, ENVIRONMENT, WORKLOADS = "slipway:access", "slipway:environment", "slipway:workloads"
 WORKLOAD_LENGTH = 40
 """The longest name of a workload (settings/types.py)."""
+REVIEWED_LENGTH = WORKLOAD_LENGTH - 1 - names.READABLE - 1 - names.HASH
+"""The longest name of one that review environments add a branch's slug to."""
 NOT_HERE = "ENCRYPTED_VALUE_THAT_NO_PREVIEW_READS"
 """A job's variable that nobody sets: to a preview a value out of it is unchanged (release/prepare.py)."""
 
@@ -87,10 +89,9 @@ def for_review(file: Text, branch: str, environ: Mapping[str, str]) -> str:
     renamed = {}
     for name, settings in (file["config"].get(WORKLOADS) or {}).items():
         if len(name) + 1 + len(slug) > WORKLOAD_LENGTH:
-            room = WORKLOAD_LENGTH - 1 - names.READABLE - 1 - names.HASH
             raise StackFileError(
                 f'Pulumi.review.yaml: {WORKLOADS}.{name}: is too long for review environments, which add "-{slug}": '
-                f"{room} characters at most"
+                f"{REVIEWED_LENGTH} characters at most"
             )
         renamed[f"{name}-{slug}"] = _substituted(settings, known)
     config = {

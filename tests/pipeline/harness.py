@@ -13,11 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import yaml
 
-from demo.workspace import CHECKOUT, link_program
+from demo.installed import CHECKOUT
+from demo.workspace import Workspace
+from pulumi_slipway.version import VERSION
 from sandbox import runner
 from sandbox.gitlab.job_variables import ref_is_protected
 from sandbox.gobuild import go_binary
@@ -48,21 +50,22 @@ cat > ../report.xml <<X
 X
 """
 
-CI = """\
-include:
-  - local: /templates/delivery.yml
-    inputs:
-      builder: buildah
-      build-context: app
-      dockerfile: app/Dockerfile
-      test-script:
-        - sh test.sh
-      review-domain: review.example.com
+FILLED_IN = {
+    "# build-context: app": "build-context: app",
+    "# dockerfile: app/Dockerfile": "dockerfile: app/Dockerfile",
+    "# test-script: [npm ci, npm test]": "test-script: [sh test.sh]",
+    "# builder: buildah": "builder: buildah",
+}
+"""What a user takes the comments off in the .gitlab-ci.yml that `slipway init` writes."""
 
+UNCACHED = """
 # The environment of Python is there (a link), and this runner copies what is cached, file by file, after every job.
 .slipway:
   cache: []
 """
+
+COMPONENTS = "platform/slipway"
+"""The GitLab project that the CI components are in."""
 
 
 @dataclass(frozen=True)
@@ -223,15 +226,15 @@ class Delivery:
     # --- the repository
 
     def _repository(self) -> None:
-        """The program by links, the components, the app and the stack files."""
+        """What `slipway init` writes, filled in, and the app: the wheel is all of Slipway that there is."""
         root = self.repository
-        root.mkdir()
-        link_program(root)
-        for name in ("pipeline", "Pulumi.yaml", "requirements.txt"):
-            (root / name).symlink_to(CHECKOUT / name)
-        for name in ("templates", "ci"):
-            shutil.copytree(CHECKOUT / name, root / name)
-        (root / ".gitlab-ci.yml").write_text(CI)
+        # The project's name is that of the access stack, which the schedule `rotate` runs again.
+        Workspace(root, "--name=slipway", "--workload=myapp", f"--gitlab-project={self.path}")
+        text = (root / ".gitlab-ci.yml").read_text()
+        for shown, chosen in FILLED_IN.items():
+            assert shown in text
+            text = text.replace(shown, chosen)
+        (root / ".gitlab-ci.yml").write_text(text + UNCACHED)
         app = root / "app"
         app.mkdir()
         shutil.copy(go_binary(APP_SOURCE, "app"), app / "app")
@@ -241,6 +244,7 @@ class Delivery:
         for name in self.states:
             (root / f"Pulumi.{name}.yaml").write_text(self.stack_file(name))
         self.git("init", "--quiet", "--initial-branch=main")
+        self.git("add", "--force", ".venv")  # in the place of GitLab's cache: a link to what a job would install
         self.commit("The app and its delivery")
         self.git("branch", "develop")
 
@@ -338,6 +342,10 @@ class Delivery:
         url = os.environ["GITLAB_BASE_URL"].removesuffix("/api/v4/")
         subprocess.run(["git", "remote", "set-url", "origin", f"{url}/{self.path}.git"], cwd=checkout, check=True)
         subprocess.run(["git", "remote", "set-head", "origin", "main"], cwd=checkout, check=True, capture_output=True)
+        # Where the runner keeps what it has fetched of other projects: the components at the tag of this version.
+        fetched = checkout / ".gitlab-ci-local" / "includes" / urlsplit(url).hostname / COMPONENTS / VERSION
+        for name in ("templates", "ci"):
+            shutil.copytree(CHECKOUT / name, fetched / name, ignore=shutil.ignore_patterns("__pycache__"))
         self._variables(home, branch)
         (home / ".pulumi").mkdir()  # the runner's image brings the plugins
         (home / ".pulumi" / "plugins").symlink_to(Path(os.environ["PULUMI_HOME"]) / "plugins")

@@ -13,7 +13,7 @@ from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import Delivery, Outcome, Running
 
 POINTS = {
-    "before the engine": "pulumi_slipway.cli up --stack staging",
+    "before the engine": "slipway up --stack staging",
     "at its start": "Updating (staging)",
     "while it plans": "myapp: Progressing: release",
     "at the Deployment": "myapp-stable updating",

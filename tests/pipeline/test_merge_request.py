@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from pulumi_slipway.pipeline import note
+from pulumi_slipway.version import VERSION
 from tests.engine.access_stack import kubernetes
-from tests.pipeline.harness import CI, Delivery, Outcome
+from tests.pipeline.harness import COMPONENTS, Delivery, Outcome
 
 PLANTED = "planted-in-production-8d1f"
 SECRET_ENV = {"secretEnv": {"DATABASE_URL": {"fromEnv": "DATABASE_URL"}}}
 
 STEAL = """
-  - local: /templates/kube-setup.yml
+  - component: $CI_SERVER_FQDN/<COMPONENTS>/kube-setup@<VERSION>
 
 steal:
   stage: build
@@ -55,7 +56,8 @@ steal:
 
 def steals(ci: str) -> str:
     """The pipeline's file as an attacker's branch has it."""
-    include, jobs = STEAL.strip("\n").split("\n\n", 1)
+    planted = STEAL.replace("<COMPONENTS>", COMPONENTS).replace("<VERSION>", VERSION)
+    include, jobs = planted.strip("\n").split("\n\n", 1)
     return ci.replace("include:\n", f"include:\n{include}\n") + f"\n{jobs}\n"
 
 
@@ -147,7 +149,7 @@ def test_previews_change_nothing(live: Delivery, requested: tuple[int, Outcome])
 
 def test_a_merge_request_that_takes_all_it_can_gets_nothing_of_production(live: Delivery) -> None:
     live.branch("feature/thief")
-    live.commit("innocent", {".gitlab-ci.yml": steals(CI)})
+    live.commit("innocent", {".gitlab-ci.yml": steals((live.repository / ".gitlab-ci.yml").read_text())})
     number = live.merge_request("feature/thief")
     before = live.image("production")
     outcome = live.request("feature/thief", number, "steal")

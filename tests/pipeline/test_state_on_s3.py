@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -18,7 +17,7 @@ import httpx2
 import pytest
 from lightkube import Client
 
-from demo.workspace import CHECKOUT, link_program
+from demo.workspace import Workspace
 from sandbox import tools
 from tests.engine.conftest import Images, images, namespace, pull, registry, sandbox  # noqa: F401  fixtures
 from tests.engine.conftest import admin as admin  # noqa: PLC0414
@@ -75,10 +74,7 @@ class Job:
 
     def __init__(self, directory: Path, store: Store, space: str) -> None:
         self.directory, self.store = directory / "job", store
-        self.directory.mkdir()
-        link_program(self.directory)
-        for name in ("pipeline", "Pulumi.yaml"):
-            (self.directory / name).symlink_to(CHECKOUT / name)
+        self.slipway = Workspace(self.directory, "--name=slipway").directory / ".venv" / "bin" / "slipway"
         config: dict[str, Any] = {"config": stack(space, myapp=app(replicas=1))}
         (self.directory / "Pulumi.staging.yaml").write_text(json.dumps(config))
         self.environ = {k: v for k, v in os.environ.items() if not k.startswith(SILENT)} | {
@@ -89,7 +85,7 @@ class Job:
 
     def start(self, image: str) -> "subprocess.Popen[str]":
         """The job's command, at work."""
-        command = [sys.executable, "-m", "pulumi_slipway.cli", "up", "--stack", "staging", "--serialised"]
+        command = [self.slipway, "up", "--stack", "staging", "--serialised"]
         return subprocess.Popen(
             command, cwd=self.directory, env=self.environ | {"SLIPWAY_IMAGE": image}, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,

@@ -80,7 +80,7 @@ def told(config: object) -> list[str]:
 
 def test_the_checked_in_schema_is_that_of_the_models() -> None:
     assert json.loads(CHECKED_IN.read_text()) == schema(), (
-        "run: python -m settings.schema > pulumi_slipway/settings/slipway.schema.json"
+        "run: python -m pulumi_slipway.cli schema > pulumi_slipway/settings/slipway.schema.json"
     )
 
 
