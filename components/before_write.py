@@ -34,6 +34,8 @@ class Works:
     """Before it is made or changed."""
     update: Sequence[Work] = ()
     """After these, before it is changed: to the engine it is there already."""
+    replace: Sequence[Work] = ()
+    """Before these, where the engine makes what it has already: it is about to replace it."""
 
 
 class BeforeWrite:
@@ -78,7 +80,12 @@ class BeforeWrite:
         interrupt that it gets: else it would go on for the length of a canary's pause, beside the next run.
         """
         works = self.works[args.type, args.name]
-        wanted = [*works.always, *(works.update if args.old_inputs is not None else ())]
+        if args.old_inputs is not None:
+            wanted = [*works.always, *works.update]
+        else:
+            made = args.new_inputs or {}
+            known = self.state.holds(str(made.get("kind")), made["metadata"]) if works.replace else False
+            wanted = [*(works.replace if known else ()), *works.always]
         if not wanted:
             return
         interrupt = Interrupt()

@@ -1,19 +1,16 @@
 """The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import pulumi
-from lightkube import Client
 
-from pulumi_slipway.cluster.kinds import Kinds
-from pulumi_slipway.components.before_write import Work, Works
+from pulumi_slipway.components.before_write import Works
+from pulumi_slipway.components.guarded import guarded
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.extra_objects import ExtraObject
-from pulumi_slipway.release.interrupt import Interrupt
-from pulumi_slipway.release.manifests import MANAGER, SKIP_AWAIT
+from pulumi_slipway.release.manifests import SKIP_AWAIT
 from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
@@ -50,15 +47,7 @@ def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.Resource
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
-    missed = one.live is None and one.readable
-    works = Works(update=[_recreated(planned.client, subject.namespace, wanted)] if missed else [])
+    works = guarded(planned.client, kind, wanted, one.live) if one.readable else Works()
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
     called = f"{name}-{kind}-{one.wanted.name}".lower()
     return KubernetesObject(kind, called, wanted, planned.before_write, works, opts)
-
-
-def _recreated(client: Client, namespace: str, manifest: dict[str, Any]) -> Work:
-    def recreate(_: Interrupt) -> None:
-        Kinds(client).apply(namespace, manifest, MANAGER)
-
-    return recreate

@@ -16,14 +16,14 @@ from lightkube.types import PatchType
 
 from pulumi_slipway import report
 from pulumi_slipway.components import prune
-from pulumi_slipway.components.before_write import Work, Works
+from pulumi_slipway.components.before_write import Work
+from pulumi_slipway.components.guarded import guarded
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.ownership import this_stack
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.program import at_end, interrupted, moving, outputs_settled, outputs_wait
 from pulumi_slipway.components.reached import Reached
-from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import PAUSED, PROMOTES, PROVENANCE, RELEASE_LABEL, RUNS, STACK
 from pulumi_slipway.core.model import Manifest, Phase, TrackName
@@ -64,13 +64,15 @@ class Release:
         """The workload's outputs, by name; in a preview what it would come to."""
         preview = pulumi.runtime.is_dry_run()
         if not preview:
-            loop, done = asyncio.get_event_loop(), self._done
-            self.committed.id.apply(lambda _: done.set())
-            outputs_wait(partial(loop.call_soon_threadsafe, done.set))
+            outputs_wait(partial(asyncio.get_event_loop().call_soon_threadsafe, self._done.set))
 
         async def value(name: str) -> object:
             if not preview:
-                await self._done.wait()
+                written = asyncio.ensure_future(self.committed.id.future())
+                told = asyncio.ensure_future(self._done.wait())
+                await asyncio.wait((written, told), return_when=asyncio.FIRST_COMPLETED)
+                if written.done():
+                    written.exception()  # why it is not written, the engine has told
             passed, last = preview or self._passed, self._conductor.book.last
             return getattr(Reached.of(self._prepared, last, passed=passed, failed=self._failed), name)
 
@@ -93,7 +95,7 @@ class Release:
         first = _handover(planned, operation.track.track) if operation.track else []
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = Works([*first, *gates, *last], update=recreate_if_deleted(planned.client, kind, wanted, live))
+        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last])
         # What waits for the ledger, or for the tracks where the Service moves, waits for what the pods need with them.
         opts = pulumi.ResourceOptions(
             parent=self._parent,

@@ -10,9 +10,9 @@ from pulumi_slipway.components import program
 from pulumi_slipway.components.args import ApplicationArgs, Block
 from pulumi_slipway.components.before_write import Works
 from pulumi_slipway.components.extra_objects import extra_objects, ordered
+from pulumi_slipway.components.guarded import guarded
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
-from pulumi_slipway.components.recreate import recreate_if_deleted
 from pulumi_slipway.components.release import Release
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release import manifests
@@ -99,7 +99,7 @@ class Workload(pulumi.ComponentResource):
         planned = self._planned
         live = planned.prepared.world.live(kind)
         wanted = declared(manifest, live, by=planned.prepared.by)
-        works = Works(update=recreate_if_deleted(planned.client, kind, wanted, live))
+        works = guarded(planned.client, kind, wanted, live)
         opts = pulumi.ResourceOptions(parent=self, provider=planned.provider, depends_on=[*after])
         KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)
 
@@ -123,7 +123,7 @@ def _config(
     child = f"{name}-{called.removeprefix(prepared.subject.name + '-')}"
     unknown = {"data": config.content is None, "type": config.content is None, "metadata": not config.readable}
     whole = {**wanted, **fields}
-    works = Works(update=recreate_if_deleted(planned.client, kind, whole, config.live) if config.readable else [])
+    works = guarded(planned.client, kind, whole, config.live) if config.readable else Works()
     left = [path for path, unreadable in unknown.items() if unreadable]
     opts = pulumi.ResourceOptions(
         parent=parent, provider=planned.provider, ignore_changes=left, depends_on=[*planned.after]
