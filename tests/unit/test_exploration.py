@@ -16,7 +16,8 @@ from pulumi_slipway.core.plan.blue_green import BLUE, BlueGreen
 from pulumi_slipway.core.plan.canary import Canary
 from pulumi_slipway.core.plan.case import COLOURS, Case
 from pulumi_slipway.core.steps import Apply, Begin, Check, Finish, Gate, Point, Ready, Scale, Step
-from tests.unit.exploration import RULES, Exploration
+from tests.unit.exploration import Exploration
+from tests.unit.small_run import RULES
 
 SOAK = bool(os.environ.get("SLIPWAY_SOAK"))
 MOVING = tuple(action for action in Action if action is not Action.REJECT)
@@ -24,7 +25,19 @@ BOUNDS: dict[str, dict[str, Any]] = {
     "rolling, and one accident": {"rules": ("rolling",), "disturbances": 1, "versions": 2},
     "blue-green": {"rules": ("blue-green",), "disturbances": 0, "versions": 2},
     "blue-green that waits": {"rules": ("blue-green, promoted",), "disturbances": 0, "versions": 2},
-    "canary that waits": {"rules": ("canary, promoted",), "disturbances": 0, "versions": 2, "actions": MOVING},
+    "rolling and canary": {
+        "rules": ("rolling", "canary, promoted"),
+        "disturbances": 0,
+        "versions": 2,
+        "actions": MOVING,
+    },
+    "the nearest changes of strategy": {
+        "rules": ("rolling", "blue-green", "canary, promoted"),
+        "disturbances": 0,
+        "versions": 2,
+        "actions": MOVING,
+        "most": 1500,
+    },
 }
 if SOAK:
     BOUNDS = {"everything": {"disturbances": 1, "versions": 3}}
