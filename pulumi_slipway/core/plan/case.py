@@ -310,14 +310,10 @@ class Case(ABC):
         """The track that users go back to: the one with the committed release that has the most pods."""
         if self.committed is None or (self.goal.rolls_back and not self._is_committed()):
             return None  # what a rollback leaves is no better
-        release = self.committed.release.id
+        release, tracks = self.committed.release.id, self.seen.tracks
         carriers = [it for it in HOME.values() if it is not self.target and self.seen.carries(it, release)]
-        return max(carriers, key=self._pods_of_it, default=None)
-
-    def _pods_of_it(self, track: TrackName) -> tuple[bool, int, int]:
-        """How many pods of its template a track has, in an order in which one amid an update comes last."""
-        live = self.seen.tracks[track]
-        return live.complete and live.available > 0, live.available, live.wanted
+        settled = [it for it in carriers if tracks[it].updated or not tracks[it].available]  # else its pods are older
+        return max(settled, key=lambda it: (tracks[it].available, tracks[it].wanted), default=None)
 
     def _canary_away(self) -> tuple[Step, ...]:
         """What keeps a canary that is left from serving a release that has failed since, on another track."""
