@@ -83,7 +83,7 @@ def _requirements(name: str, place: Path) -> list[list[str]]:
     ]
     ends = place / "lowest.txt"
     ends.write_text("\n".join(lower_ends()))
-    return [["-c", str(ends), *lower_ends(), *tools]]
+    return [["--upgrade", "-c", str(ends), *lower_ends(), *tools]]
 
 
 def _in_use(name: str) -> bool:
@@ -100,8 +100,9 @@ def _python(name: str) -> str:
 
 
 def _place(name: str, python: str) -> Path:
-    needs = "\n".join([python, *lower_ends(), (ROOT / "requirements-dev.txt").read_text()])
-    return cache_dir() / f"python-{name}-{hashlib.sha256(needs.encode()).hexdigest()[:12]}"
+    needs = lower_ends() if name == LOWEST else []
+    text = "\n".join([python, *needs, (ROOT / "requirements-dev.txt").read_text()])
+    return cache_dir() / f"python-{name}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def main(command: list[str]) -> int:
