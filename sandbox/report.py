@@ -31,7 +31,7 @@ def print_status(paths: Paths) -> bool:
         answers = list(pool.map(healthy, parts))
     table = Table(title=f"sandbox {paths.name}")
     for column in ("component", "pid", "healthy", "address", "memory"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "address")  # to be copied
     for part, answer in zip(parts, answers, strict=True):
         daemon = running.get(part.name)
         pid = daemon.pid if daemon else None

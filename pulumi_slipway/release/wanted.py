@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
-from pulumi_slipway.core.action import variable
+from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Record, Release
 from pulumi_slipway.release import image, secret_env
@@ -39,7 +39,8 @@ def wanted_image(
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
-            f"set {variable(subject.name)} in the job, or `image` in the stack file"
+            f"set {IMAGE} in the job ({variable(subject.name)} where the stack has several workloads), or `image` in "
+            "the stack file"
         )
     if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
