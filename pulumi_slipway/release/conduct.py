@@ -88,6 +88,9 @@ class Conductor:
         for step in gate.failed:
             try:
                 self._do(step)
+            except httpx2.TransportError as error:  # waited for already, and the rest would wait as long
+                self._say(Phase.DEGRADED, f"rolling back: the API server is away ({error}): run again when it is there")
+                return
             except (UserError, httpx2.HTTPError) as error:  # the others still help
                 self._say(Phase.DEGRADED, f"rolling back: {error}")
         if gate.release:

@@ -445,7 +445,9 @@ def test_one_that_stays_away_ends_the_run_and_leaves_the_release_for_the_next(ap
     assert scene.records[-1].outcome is Phase.PROGRESSING
 
 
-def test_a_ledger_that_can_not_be_written_does_not_hide_why_the_release_failed(api, monkeypatch):
+def test_an_api_server_that_stays_away_is_not_waited_for_at_each_step_nor_does_it_hide_why_the_release_failed(
+    api, monkeypatch
+):
     monkeypatch.setattr(retry, "AWAY_SECONDS", 0.0)
     scene = Scene(api, BAD)
     scene.does(Begin(V2, GREEN))
@@ -455,9 +457,14 @@ def test_a_ledger_that_can_not_be_written_does_not_hide_why_the_release_failed(a
         return (BAD,)
 
     scene.conductor.measure = measure
-    failure = scene.fails(Check(("good",), GREEN, V2.id), failed=(Scale(GREEN, 0),))
+    failure = scene.fails(Check(("good",), GREEN, V2.id), failed=(Scale(GREEN, 0), Point(Pool.BLUE)))
     assert "good is 0.7" in str(failure)
-    assert scene.told[-1] == "app: Degraded: the ledger can't be written: refused"
+    away = [line for line in scene.told if "away" in line]
+    assert (
+        away
+        == ["app: Degraded: rolling back: the API server is away (refused): run again when it is there"]
+        == scene.told[-1:]
+    )
 
 
 def test_a_moment_of_the_timeline_is_not_worth_a_failure(api):
