@@ -7,7 +7,9 @@ import pytest
 
 import pulumi_slipway
 from pulumi_slipway import BlueGreenArgs, CanaryArgs, EnvironmentArgs, RollingArgs, WorkloadArgs
+from pulumi_slipway.components import environment as environments
 from pulumi_slipway.components.args import ApplicationArgs
+from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.inputs import UNKNOWN, Resolver
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.settings import Environment, Workload
@@ -115,3 +117,61 @@ def test_what_a_preview_cannot_know_is_told_by_its_path(record):
 def test_what_nothing_can_be_planned_without_is_refused(record):
     with pytest.raises(UserError, match=r"workload web: env\.HOST is known only once `pulumi up` has made"):
         resolved(record, unknown, preview=True, standing_in=False)
+
+
+class Planner:
+    """Plans nothing; keeps what it is asked for."""
+
+    def __init__(self, hooks):
+        self.before_write, self.asked = hooks, []
+
+    def plan(self, workloads, run, *, whole):
+        self.asked.append((dict(run.images), whole))
+        return {} if run.only and not run.only & set(workloads) else dict.fromkeys(workloads, "planned")
+
+
+@pytest.fixture
+def environment(record, monkeypatch):
+    """`environment(program)` runs it with an Environment that no cluster is asked for."""
+
+    def of(program):
+        def whole():
+            hooks = BeforeWrite.of_the_program()
+            monkeypatch.setattr(environments.Environment, "_asked", lambda self, known: Planner(hooks))
+            program(environments.Environment("shop", EnvironmentArgs()))
+
+        record(whole)
+
+    return of
+
+
+def test_an_image_without_a_name_is_for_one_workload_of_a_program(environment, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_IMAGE", "registry.example.com/app:1.0")
+
+    def program(shop):
+        assert shop.plan("web", RollingArgs(environment=shop)) == "planned"
+        with pytest.raises(UserError, match=r"SLIPWAY_IMAGE: does not say whether it is for web or api"):
+            shop.plan("api", RollingArgs(environment=shop))
+        assert [images for images, _ in shop._planner.asked] == [{"web": "registry.example.com/app:1.0"}]
+
+    environment(program)
+
+
+def test_a_workload_that_a_run_is_not_for_and_that_is_not_there_yet_says_so(environment, monkeypatch):
+    monkeypatch.setenv("SLIPWAY_WORKLOADS", "api")
+
+    def program(shop):
+        with pytest.raises(UserError, match="workload web: not deployed yet, and this run is for others"):
+            shop.plan("web", RollingArgs(environment=shop))
+
+    environment(program)
+
+
+def test_a_workload_without_an_environment_is_refused_in_one_line(record):
+    def program():
+        with pytest.raises(
+            pulumi.RunError, match=r"workload web: environment is missing: environment=Environment\(…\)"
+        ):
+            pulumi_slipway.Rolling("web", RollingArgs())
+
+    record(program)

@@ -4,6 +4,7 @@ import pytest
 
 from pulumi_slipway.core.action import variable
 from pulumi_slipway.settings import Action, Run, SettingsError, parse
+from pulumi_slipway.settings.run import read
 
 STACK = {"environment": {"name": "a"}, "workloads": {"web": {"image": "web:0"}}}
 TWO = {"environment": {"name": "a"}, "workloads": {"web": {}, "my-api": {"image": "api:0"}}}
@@ -71,3 +72,10 @@ def test_an_image_for_no_workload_names_those_there_are() -> None:
         SettingsError, match="SLIPWAY_IMAGE_ZZZ: names no workload of this stack; this stack has SLIPWAY"
     ):
         parse(STACK, {"SLIPWAY_IMAGE_ZZZ": "x"}, file="f")
+
+
+def test_where_there_may_be_other_workloads_a_name_that_is_not_known_is_no_mistake() -> None:
+    environ = {"SLIPWAY_IMAGE_API": "api:1", "SLIPWAY_IMAGE_WEB": "web:1", "SLIPWAY_WORKLOADS": "api"}
+    run, mistakes = read(environ, ["web"], whole=False)
+    assert mistakes == []
+    assert (run.images, run.only) == ({"web": "web:1"}, {"api"})
