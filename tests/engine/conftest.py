@@ -15,6 +15,7 @@ from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from sandbox import images as sample
 from sandbox.load import Load
+from tests.engine.admission import Admission
 from tests.engine.harness import RATE, Project
 
 NOT_IN_A_SANDBOX = (
@@ -110,6 +111,14 @@ def namespace(admin: Client, pull: Callable[[str], None]) -> Iterator[str]:
 def project(sandbox: str, tmp_path: Path) -> Project:
     """A Pulumi project with a state of its own, run as administrator."""
     return Project(tmp_path)
+
+
+@pytest.fixture
+def admission(admin: Client, namespace: str) -> Iterator[Admission]:
+    """What the API server refuses in the namespace."""
+    made = Admission(admin, namespace)
+    yield made
+    made.allow()
 
 
 @pytest.fixture

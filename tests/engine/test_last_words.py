@@ -6,20 +6,12 @@ import socket
 import time
 
 import pytest
-from lightkube.generic_resource import create_global_resource
 
+from tests.engine.admission import REFUSED
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import Outcome, app, stack
 
 NOISE = ("Traceback", "Resource monitor", "unhandled", "non-zero exit code", "EOF", "KeyboardInterrupt")
-_GROUP = ("admissionregistration.k8s.io", "v1")
-POLICY = create_global_resource(*_GROUP, "ValidatingAdmissionPolicy", "validatingadmissionpolicies")
-BINDING = create_global_resource(*_GROUP, "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings")
-REFUSED = {
-    "a Deployment": ("apps", "deployments", "!object.spec.template.spec.containers.exists(c, c.image == '{image}')"),
-    "the ledger": ("", "configmaps", "!has(oldObject.data) || oldObject.data == object.data"),
-}
-"""What the API server refuses, the first to the provider and the second to a gate."""
 STRATEGIES = {
     "rolling": {"rolling": {}},
     "blueGreen": {"blueGreen": {}},
@@ -92,36 +84,12 @@ def test_a_run_that_is_interrupted_before_it_writes_says_so_in_one_line(project,
     assert last_words(interrupted) == "interrupted before anything was written: run again"
 
 
-@pytest.fixture
-def refuse(admin, namespace):
-    """`refuse(what, image)`: from now on the API server refuses such writes in the namespace."""
-    made = []
-
-    def deny(what: str, image: str) -> None:
-        group, resource, expression = REFUSED[what]
-        rule = {"apiGroups": [group], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": [resource]}
-        spec = {
-            "matchConstraints": {"resourceRules": [rule]},
-            "matchConditions": [{"name": "here", "expression": f"request.namespace == '{namespace}'"}],
-            "validations": [{"expression": expression.format(image=image), "message": "not today"}],
-        }
-        bound = {"policyName": namespace, "validationActions": ["Deny"]}
-        for kind, given in ((POLICY, spec), (BINDING, bound)):
-            made.append(kind)
-            admin.create(kind.from_dict({"metadata": {"name": namespace}, "spec": given}))
-        time.sleep(2)  # until the API server has compiled it
-
-    yield deny
-    for kind in made:
-        admin.delete(kind, namespace)
-
-
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_the_api_server_refuses_in_mid_release_ends_with_where_users_are(
-    what, project, namespace, images, admin, refuse
+    what, project, namespace, images, admin, admission
 ):
     project.configure(stack(namespace, myapp=app())).up(SLIPWAY_IMAGE=images.v1).expect()
-    refuse(what, images.digest("v2"))
+    admission.refuse(what, images.digest("v2"))
     said = project.up(SLIPWAY_IMAGE=images.v2).expect(1)
     assert "not today" in said.output
     (last,) = {line for line in said.messages if line.startswith("myapp: users are on ")}
