@@ -78,13 +78,12 @@ class Access(pulumi.ComponentResource):
     summary: dict[str, dict[str, str | list[str]]]
     """By environment, names only: namespace, accounts, variables."""
 
+    @program.one_line()
     def __init__(self, name: str, args: AccessArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Access", name, None, opts)
         program.begin()
-        with program.one_line():
-            settings = _checked(name, args.settings)
-            facts = args.facts or observe(settings)
-        self._build(name, settings, facts, args.now)
+        settings = _checked(name, args.settings)
+        self._build(name, settings, args.facts or observe(settings), args.now)
 
     def _build(self, name: str, settings: Settings, facts: Facts, now: datetime) -> None:
         log = Log(self)

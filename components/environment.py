@@ -72,26 +72,22 @@ class Environment(pulumi.ComponentResource):
     summary: dict[str, dict[str, pulumi.Output[str]]]
     """By workload: release, image and phase."""
 
+    @program.one_line()
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:Environment", name, None, opts)
         program.begin()
-        with program.one_line():
-            self._name, self._args, known = name, args, Resolver(f"environment {name}")
-            whole = args.settings or self._read(args.workloads, known)
-            assert whole.environment is not None  # noqa: S101  `parse` has seen to it
-            self._settings = whole.environment
-            self._planner = self._asked(known)
-            planned = (
-                self._planner.plan(whole.workloads, whole.run, whole=True) if whole.workloads or args.settings else {}
-            )
-            self.workloads = {}
-            for key, it in _ordered(planned, whole.workloads):
-                after = [
-                    self.workloads[other].committed for other in whole.workloads[key].depends_on if other in planned
-                ]
-                # A resource's URN has its parents' types, not their names: two environments need names that differ.
-                resource = key if args.settings else f"{name}-{key}"
-                self.workloads[key] = Workload(resource, replace(it, after=after), pulumi.ResourceOptions(parent=self))
+        self._name, self._args, known = name, args, Resolver(f"environment {name}")
+        whole = args.settings or self._read(args.workloads, known)
+        assert whole.environment is not None  # noqa: S101  `parse` has seen to it
+        self._settings = whole.environment
+        self._planner = self._asked(known)
+        planned = self._planner.plan(whole.workloads, whole.run, whole=True) if whole.workloads or args.settings else {}
+        self.workloads = {}
+        for key, it in _ordered(planned, whole.workloads):
+            after = [self.workloads[other].committed for other in whole.workloads[key].depends_on if other in planned]
+            # A resource's URN has its parents' types, not their names: two environments need names that differ.
+            resource = key if args.settings else f"{name}-{key}"
+            self.workloads[key] = Workload(resource, replace(it, after=after), pulumi.ResourceOptions(parent=self))
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 

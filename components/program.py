@@ -94,7 +94,7 @@ def begin() -> None:
 
 @contextmanager
 def one_line() -> Iterator[None]:
-    """What is wrong is told without a traceback in somebody's own program, too."""
+    """What is wrong is told without a traceback in somebody's own program, too: around a component's constructor."""
     try:
         yield
     except UserError as error:

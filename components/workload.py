@@ -66,10 +66,10 @@ class Workload(pulumi.ComponentResource):
     committed: pulumi.Resource
     """What is written when its release is done, for `depends_on`."""
 
+    @program.one_line()
     def __init__(self, name: str, args: ApplicationArgs | Planned, opts: pulumi.ResourceOptions | None = None) -> None:
         """With `Planned`: by an Environment, which plans all its workloads at once."""
-        with program.one_line():
-            planned = args if isinstance(args, Planned) else _planned(name, args)
+        planned = args if isinstance(args, Planned) else _planned(name, args)
         below = pulumi.ResourceOptions(parent=getattr(args, "environment", None))
         super().__init__("slipway:index:Workload", name, None, pulumi.ResourceOptions.merge(below, opts))
         self._name, self._planned = name, planned
