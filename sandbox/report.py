@@ -11,10 +11,15 @@ from sandbox import network, supervision, tools
 from sandbox.components import Component, components
 from sandbox.paths import Paths
 
+WIDTH = 120
+"""Columns where no terminal says how many there are: then names and addresses stay in one piece, to be copied."""
+
 
 def print_status(paths: Paths) -> bool:
     """Whether all components run and are healthy. Moves the process into the sandbox's network namespace."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     running = supervision.daemons(paths)
     executables = tools.locate()
     if not running or {command for source in tools.sources() for command in source.makes} - set(executables):
@@ -31,7 +36,7 @@ def print_status(paths: Paths) -> bool:
         answers = list(pool.map(healthy, parts))
     table = Table(title=f"sandbox {paths.name}")
     for column in ("component", "pid", "healthy", "address", "memory"):
-        table.add_column(column, overflow="fold", no_wrap=column == "address")  # to be copied
+        table.add_column(column, overflow="fold", no_wrap=column == "component")
     for part, answer in zip(parts, answers, strict=True):
         daemon = running.get(part.name)
         pid = daemon.pid if daemon else None

@@ -39,8 +39,8 @@ def wanted_image(
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "
-            f"set {IMAGE} in the job ({variable(subject.name)} where the stack has several workloads), or `image` in "
-            "the stack file"
+            f"set {variable(subject.name)} in the job ({IMAGE} where it is the only workload), or `image` in the stack "
+            "file"
         )
     if wanted == live or run.action is not Action.DEPLOY:
         return live or wanted
