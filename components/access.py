@@ -14,6 +14,7 @@ from pulumi_slipway.access.observe import Facts, observe
 from pulumi_slipway.access.variables import Variable
 from pulumi_slipway.components import program
 from pulumi_slipway.components.args import Block
+from pulumi_slipway.components.destroy_protection import DestroyProtection
 from pulumi_slipway.components.identity import (
     ClusterBinding,
     ClusterBindingArgs,
@@ -25,12 +26,15 @@ from pulumi_slipway.components.identity import (
 from pulumi_slipway.components.inputs import Resolver
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.namespace import EnvironmentNamespace, NamespaceArgs
+from pulumi_slipway.components.ownership import removed_namespaces
 from pulumi_slipway.components.provider import kubernetes_provider
 from pulumi_slipway.components.pull_secret import pull_secret
+from pulumi_slipway.components.state import LastState
 from pulumi_slipway.components.token import BoundToken, BoundTokenArgs
 from pulumi_slipway.components.token_guard import TokenGuard, TokenGuardArgs
 from pulumi_slipway.settings import Access as Settings
 from pulumi_slipway.settings import AccessEnvironment, parse
+from pulumi_slipway.settings.load import refuse_another_cluster
 
 
 @dataclass
@@ -83,10 +87,13 @@ class Access(pulumi.ComponentResource):
         super().__init__("slipway:index:Access", name, None, opts)
         program.begin()
         settings = _checked(name, args.settings)
+        refuse_another_cluster()
         self._build(name, settings, args.facts or observe(settings), args.now)
 
     def _build(self, name: str, settings: Settings, facts: Facts, now: datetime) -> None:
         log = Log(self)
+        for line in removed_namespaces(settings, LastState()):
+            log.warn(line)
         provider = kubernetes_provider(f"{name}-kubernetes", pulumi.ResourceOptions(parent=self))
         self._name, self._settings, self._facts, self._now = name, settings, facts, now
         self._opts = pulumi.ResourceOptions(parent=self, providers=[provider])
@@ -134,6 +141,7 @@ class Access(pulumi.ComponentResource):
             for environment, its in settings.environments.items()
         }
         self.register_outputs({"summary": self.summary})
+        DestroyProtection(name, [self], None, allowed=settings.allow_destroy)
 
     def _environment(
         self, environment: str, settings: AccessEnvironment, namespace: pulumi.Output[str], bound: list[pulumi.Resource]

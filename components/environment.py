@@ -13,6 +13,7 @@ from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.components import program
 from pulumi_slipway.components.args import ApplicationArgs, Block, Texts
 from pulumi_slipway.components.before_write import BeforeWrite
+from pulumi_slipway.components.destroy_protection import DestroyProtection
 from pulumi_slipway.components.inputs import Resolver
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.planner import Planned, Planner
@@ -22,6 +23,7 @@ from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.settings import Settings, parse
 from pulumi_slipway.settings import Workload as WorkloadSettings
+from pulumi_slipway.settings.load import refuse_another_cluster
 
 
 @dataclass(kw_only=True)
@@ -46,6 +48,8 @@ class EnvironmentArgs:
     labels: Texts | None = None
     remove: Sequence[str] | None = None
     """Workloads that were taken out of `workloads` to be deleted."""
+    allow_destroy: bool | None = None
+    """Whether `pulumi destroy` may delete it. Default: not where its name is production's."""
     settings: Settings | None = None
     """All of this as it was read from a stack file, in place of the others."""
 
@@ -88,6 +92,8 @@ class Environment(pulumi.ComponentResource):
             # A resource's URN has its parents' types, not their names: two environments need names that differ.
             resource = key if args.settings else f"{name}-{key}"
             self.workloads[key] = Workload(resource, replace(it, after=after), pulumi.ResourceOptions(parent=self))
+        if self.workloads:
+            self.protect("", [*self.workloads.values()])
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
 
@@ -114,6 +120,11 @@ class Environment(pulumi.ComponentResource):
             )
         return planned[key]
 
+    def protect(self, workload: str, workloads: Sequence[pulumi.Resource]) -> None:
+        """Keeps these from `pulumi destroy`, where the environment does not allow it. `workload`: one of its own."""
+        name = f"{self._name}-{workload}" if workload else self._name
+        DestroyProtection(name, workloads, self, allowed=self._settings.allow_destroy)
+
     def _read(self, workloads: Mapping[str, ApplicationArgs], known: Resolver) -> Settings:
         blocks = {
             "environment": self._args.block(self._name, known),
@@ -128,6 +139,8 @@ class Environment(pulumi.ComponentResource):
 
     def _asked(self, known: Resolver) -> Planner:
         kubeconfig = known.value(self._args.kubeconfig, "kubeconfig", standing_in=False)
+        if kubeconfig is None:
+            refuse_another_cluster()
         client = cluster.connect(given=kubeconfig)
         cluster.check(client, self._settings.namespace, ())  # the provider would wait a minute for a silent one
         below = pulumi.ResourceOptions(parent=self)

@@ -10,7 +10,7 @@ from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.observe import Snapshot
-from pulumi_slipway.settings import Environment, Run
+from pulumi_slipway.settings import Access, Environment, Run
 
 
 def this_stack() -> str:
@@ -57,3 +57,24 @@ def removed(workloads: Collection[str], settings: Environment, state: LastState)
             )
     if unsaid:
         raise UserError("\n".join(unsaid))
+
+
+def removed_namespaces(settings: Access, state: LastState) -> Iterator[str]:
+    """What becomes of namespaces whose environment is no longer set up; raises UserError where nobody has said so."""
+    wanted = {it.namespace for it in settings.environments.values()}
+    made = {
+        name
+        for (kind, _, name), known in (state.urns or {}).items()
+        if kind == "Namespace" and any("slipway:index:EnvironmentNamespace$" in urn for urn, _ in known)
+    }
+    unsaid = sorted(made - wanted - {*settings.remove})
+    if unsaid:
+        raise UserError(
+            "\n".join(
+                f"slipway:access.environments: none has namespace {name}, which this stack has made: put it back, or "
+                f"have it deleted with all that runs there by `slipway:access: {{remove: [{name}]}}`"
+                for name in unsaid
+            )
+        )
+    for name in sorted(made - wanted):
+        yield f"{name} is in slipway:access.remove: the namespace is deleted with all that runs there"

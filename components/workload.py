@@ -92,6 +92,8 @@ class Workload(pulumi.ComponentResource):
         for key, value in reached.items():
             setattr(self, key, value)
         self.register_outputs(self.summary)
+        if not isinstance(args, Planned) and args.environment:
+            args.environment.protect(subject.name, [self])
 
     def _made(self, kind: str, what: str, manifest: dict[str, Any] | None, after: Sequence[pulumi.Resource]) -> None:
         if manifest is None:

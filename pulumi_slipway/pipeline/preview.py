@@ -5,6 +5,7 @@ import os
 import secrets
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -55,7 +56,11 @@ def _previewed(project: Path, stack: str) -> Digest:
                 ["stack", "import", "--stack", stack, "--file", str(copy)], directory=directory, environ=environ
             )
         ended = engine.captured(["preview", "--json", "--stack", stack], directory=directory, environ=environ)
-    return of_run(stack, ended)
+    found = of_run(stack, ended)
+    if state is not None or found.error:
+        return found
+    unknown = f"everything is shown as new: no job has left its state in namespace {where[1]} yet, as `slipway up` does"
+    return replace(found, notices=(unknown, *found.notices))
 
 
 def of_run(stack: str, ended: "subprocess.CompletedProcess[str]") -> Digest:

@@ -10,8 +10,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lightkube import Client
-from lightkube.models.meta_v1 import ObjectMeta
+from lightkube import ApiError, Client
+from lightkube.models.meta_v1 import ObjectMeta, OwnerReference
+from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
 from pulumi_slipway.cluster.retry import while_away
@@ -134,9 +135,27 @@ def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
 def write(
     client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...]
 ) -> None:
-    """Stores the records by server-side apply; the object is made where it isn't there yet."""
-    metadata = ObjectMeta(name=name(workload), namespace=namespace, labels=dict(labels))
+    """Stores the records by server-side apply; the object is made where it isn't there yet.
+
+    The engine's state has it from the first Healthy release on. Before, a `destroy` knows nothing of it: it goes with
+    the Deployment of the release that failed, by Kubernetes' garbage collection.
+    """
+    owner = _owner(client, workload, namespace, records)
+    metadata = ObjectMeta(name=name(workload), namespace=namespace, labels=dict(labels), ownerReferences=owner)
     client.apply(ConfigMap(metadata=metadata, data=encode(records)), field_manager=FIELD_MANAGER, force=True)
+
+
+def _owner(client: Client, workload: str, namespace: str, records: tuple[Record, ...]) -> list[OwnerReference] | None:
+    if any(it.outcome is Phase.HEALTHY for it in records) or records[-1].outcome is not Phase.DEGRADED:
+        return None
+    called = workload + records[-1].track.suffix
+    try:
+        live: Mapping[str, Any] = client.get(Deployment, called, namespace=namespace).to_dict()
+    except ApiError as error:
+        if error.status.code == 404:
+            return None
+        raise
+    return [OwnerReference("apps/v1", "Deployment", called, live["metadata"].get("uid", ""))]
 
 
 class Book:

@@ -176,6 +176,12 @@ class Access(Model):
     """Login for pulling images. Default null: no pull secret."""
     environments: Annotated[dict[DnsLabel, AccessEnvironment], Field(min_length=1)]
     """The environments by name."""
+    remove: tuple[DnsLabel, ...] = ()
+    """Namespaces of environments that were taken out of `environments`, to be deleted with all that runs there. One
+    that is missing there and not named here stops the run. Default: none."""
+    allow_destroy: Flag = False
+    """Whether `pulumi destroy` may delete the namespaces, with all that runs there. False: it stops before the first
+    object, until an `up` with true. Default false."""
 
     @field_validator("environments", mode="after")
     @classmethod

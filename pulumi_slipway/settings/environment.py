@@ -1,13 +1,19 @@
 """Settings of the environment that a stack deploys to."""
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from pulumi_slipway.settings.checks import Address
-from pulumi_slipway.settings.types import DnsLabel, DnsName, Labels, Model, Seconds, VariableName, duration
+from pulumi_slipway.settings.types import DnsLabel, DnsName, Flag, Labels, Model, Seconds, VariableName, duration
 
 Level = Literal["off", "warn", "deny"]
+
+
+def is_production(name: str) -> bool:
+    """Whether the name of an environment says that it is production: `production`, `eu-prod`, `live`, not `preprod`."""
+    return bool(re.search(r"(?<!pre)(?<!pre-)(?<!non)(?<!non-)pro?d|live", name))
 
 
 class PromoteFrom(Model):
@@ -62,3 +68,8 @@ class Environment(Model):
     remove: tuple[DnsLabel, ...] = ()
     """Workloads that were taken out of `slipway:workloads` to be deleted, with their ledgers. One that is missing there
     and not named here stops the run: it may be misspelt. Default: none."""
+    allow_destroy: Flag = Field(
+        default_factory=lambda data: not is_production(data.get("name", "")), validate_default=False
+    )
+    """Whether `pulumi destroy` may delete it. False: it stops before the first object, until an `up` with true.
+    Default: true, but false where the name says that it is production (`production`, `eu-prod`, `live`)."""

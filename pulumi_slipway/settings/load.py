@@ -30,6 +30,20 @@ def load() -> Settings:
     return parse(blocks, os.environ, file=file.name, text=file.read_text(), sealed=sealed)
 
 
+def refuse_another_cluster() -> None:
+    """Raises SettingsError where the config chooses the cluster for Pulumi's default provider: ours would not know it.
+
+    In somebody's own program, whose other keys may be meant for resources of their own.
+    """
+    given = {**config.get_config_env(), **config.CONFIG.get()}
+    chosen = [f"{PROVIDER}{key}" for key in ("cluster", "context", "kubeconfig") if f"{PROVIDER}{key}" in given]
+    if chosen:
+        raise SettingsError(
+            f"{', '.join(chosen)}: not read by the components of pulumi_slipway: the cluster is the current context of "
+            "the file in KUBECONFIG; for another one give EnvironmentArgs.kubeconfig"
+        )
+
+
 def _refuse_the_providers_own(keys: Iterable[str], file: str) -> None:
     """Pulumi's way to configure its default provider, of which our own would know nothing: another cluster than meant.
 

@@ -198,6 +198,17 @@ def test_the_outputs_name_no_secret(stack):
 def test_a_destroy_revokes_the_tokens_and_leaves_nothing(fresh):
     fresh.configure(ENVIRONMENTS, gitlab={"protectedTags": ["v*"]})
     fresh.up()
+    refused = fresh.run.destroy()
+    assert refused.status != 0
+    assert "access-allowDestroy" in refused.output
+    with kubernetes(fresh.token("staging")) as client:
+        assert client.get(f"/api/v1/namespaces/{fresh.namespace('staging')}/pods").status_code == 200
+    fewer = {name: it for name, it in ENVIRONMENTS.items() if name != "staging"}
+    fresh.configure(fewer, gitlab={"protectedTags": ["v*"]})
+    refused = fresh.run.up().expect(1)
+    assert any(f"none has namespace {fresh.namespace('staging')}" in line for line in refused.messages)
+    fresh.configure(ENVIRONMENTS, gitlab={"protectedTags": ["v*"]}, allowDestroy=True)
+    fresh.up()
     tokens = [fresh.token("staging"), fresh.token("production"), fresh.token("staging", "KUBE_PREVIEW_TOKEN")]
     fresh.run.destroy().expect()
     for token in tokens:
@@ -214,7 +225,7 @@ def test_a_destroy_revokes_the_tokens_and_leaves_nothing(fresh):
 
 
 def test_cluster_scope_binds_the_articles_cluster_role_and_leaves_nothing(fresh):
-    fresh.configure({"staging": {}}, scope="cluster")
+    fresh.configure({"staging": {}}, scope="cluster", allowDestroy=True)
     done = fresh.up()
     assert "every namespace" in done.output
     with kubernetes(fresh.token("staging")) as client:
