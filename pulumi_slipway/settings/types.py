@@ -111,6 +111,8 @@ def text(pattern: str, allowed: str, most: int | None = None) -> Rule:
     """A string that the whole pattern matches."""
 
     def parse(value: object) -> str:
+        if isinstance(value, bool | int | float):  # as `pulumi config set` makes them of digits, and of true
+            raise ValueError(f"{allowed}, as a string: put it in quotes")
         if not isinstance(value, str) or (most and len(value) > most) or not re.fullmatch(pattern, value, re.ASCII):
             raise ValueError(allowed)
         return value
