@@ -42,8 +42,9 @@ def _recreate(client: Client, manifest: Mapping[str, Any]) -> Work:
 def _refuse_replacement(client: Client, manifest: Mapping[str, Any]) -> Work:
     """Before an object is made that is there.
 
-    An engine that is told to replace it (`state taint`, `up --replace`) makes the new one first, which is the old one
-    under its name, and deletes "the old one" then: the Service or Deployment that users are on.
+    An engine that replaces it (`state taint`, `up --replace`, a field that can't change, another provider resource than
+    in the state) makes the new one first, which is the old one under its name, and deletes "the old one" then: the
+    Service or Deployment that users are on.
     """
     kind, name, namespace = manifest["kind"], manifest["metadata"]["name"], manifest["metadata"]["namespace"]
 
@@ -51,7 +52,8 @@ def _refuse_replacement(client: Client, manifest: Mapping[str, Any]) -> Work:
         if Kinds(client).live(namespace, [Rendered(dict(manifest), name)])[0] is not None:
             raise UserError(
                 f"{kind} {name} is not replaced: it would be deleted once the new one, which has its name, is there: "
-                "run without --replace and --target-replace; a mark for it is taken away by `pulumi state untaint`"
+                "run without --replace and --target-replace; a mark for it is taken away by `pulumi state untaint`, "
+                "one imported with another provider by `pulumi state delete`, after which the next run takes it over"
             )
 
     return refuse

@@ -26,6 +26,10 @@ API_VERSIONS = {
 """Where each kind is; the provider's names for them are made of it."""
 
 
+REPLACED = ("Job", "Pod", "RoleBinding", "ClusterRoleBinding")
+"""Kinds that are deleted and made anew where a change asks for it: nobody is served by them in between."""
+
+
 class KubernetesObject(pulumi.CustomResource):
     """One object; a kind that is not in `API_VERSIONS` says its `apiVersion` itself.
 
@@ -55,7 +59,11 @@ class KubernetesObject(pulumi.CustomResource):
             opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(additional_secret_outputs=["data"]))
         type_ = f"kubernetes:{group}:{kind}"
         known = before.state.aliases(kind, metadata)
-        hooks = pulumi.ResourceOptions(hooks=before.binding(type_, name, works), aliases=known)
+        # Where the engine replaces it, it makes the new one first, and the hook refuses that: nothing is deleted yet.
+        in_place = None if kind in REPLACED or manifest.get("immutable") else False
+        hooks = pulumi.ResourceOptions(
+            hooks=before.binding(type_, name, works), aliases=known, delete_before_replace=in_place
+        )
         super().__init__(type_, name, props, pulumi.ResourceOptions.merge(opts, hooks))
         if gone and pulumi.runtime.is_dry_run():
             Log(self).warn(f"{kind} {metadata['name']} is gone from the cluster: `pulumi up` makes it again")

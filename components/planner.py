@@ -26,6 +26,7 @@ from pulumi_slipway.preflight.environment import (
     policy_warnings,
     refuse_shared_pods,
 )
+from pulumi_slipway.preflight.immutable import refuse_immutable
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -85,6 +86,7 @@ class Planner:
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
+            refuse_immutable(prepared.values())
             for it in prepared.values():
                 for (kind, _), live in it.world.objects.items():
                     self.before_write.state.aliases(kind, live["metadata"])  # told before anything is declared

@@ -10,7 +10,9 @@ from lightkube.resources.core_v1 import ConfigMap, Secret, Service
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 from tenacity import Retrying, stop_after_delay, wait_fixed
 
+from demo.installed import CHECKOUT
 from tests.engine.cluster_view import outcomes, pods
+from tests.engine.commands import urn
 from tests.engine.harness import stack
 from tests.engine.strategies import some, under
 
@@ -113,3 +115,34 @@ def test_the_cluster_is_the_one_that_was_named(project, namespace, images, admin
     told = [line for line in refused.messages if "a list of files, where one is taken" in line]
     assert "set KUBECONFIG to one file" in told[0]
     assert objects(admin, namespace) == set()
+
+
+def test_a_service_that_was_imported_with_another_provider_is_not_replaced(project, namespace, images, admin, load):
+    project.configure(stack(namespace, myapp=under("rolling", replicas=1))).up(SLIPWAY_IMAGE=images.v1).expect()
+    project.pulumi("state", "delete", urn(project, "service"), "--target-dependents", "--yes", "--stack", "staging")
+    (parent,) = [it["urn"] for it in project.resources("slipway:index:Workload")]
+    with load("myapp") as run:
+        what = ("kubernetes:core/v1:Service", "myapp-service", f"{namespace}/myapp", "--parent", f"workload={parent}")
+        flags = ("--yes", "--skip-preview", "--protect=false", "--generate-code=false", "--stack", "staging")
+        project.pulumi("import", *what, *flags).expect()
+        refused = project.up().expect(1)
+        assert any("Service myapp is not replaced" in line for line in refused.messages), refused.output
+        project.pulumi("state", "delete", urn(project, "service"), "--yes", "--stack", "staging").expect()
+        project.up().expect()
+    assert run.result.failed == 0, run.result.samples
+    assert set(project.up().expect().changes) == {"same"}
+
+
+def test_what_cannot_be_changed_in_place_is_refused_before_anything_is_written(project, namespace, images, admin):
+    file = project.directory / "web.yaml"
+    text = (CHECKOUT / "examples" / "sources" / "manifests" / "web.yaml").read_text()
+    file.write_text(text)
+    project.configure(stack(namespace, web={"source": {"manifests": "web.yaml"}, "strategy": "rolling"}))
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    before = admin.get(Service, "web-svc", namespace=namespace).spec.clusterIP
+    file.write_text(text.replace("  selector: {app: web}", "  clusterIP: 10.96.77.77\n  selector: {app: web}"))
+    for run in (project.preview, project.up):
+        refused = run(SLIPWAY_IMAGE=images.v1).expect(1)
+        told = [line for line in refused.messages if "Service web-svc: spec.clusterIP can't be changed" in line]
+        assert len(told) == 1, refused.output
+    assert admin.get(Service, "web-svc", namespace=namespace).spec.clusterIP == before
