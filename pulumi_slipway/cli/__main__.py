@@ -35,9 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _up(given: Given) -> int:
-    from pulumi_slipway.pipeline.deploy import deploy  # noqa: PLC0415
+    from pulumi_slipway.pipeline.deploy import act, deploy  # noqa: PLC0415
 
-    return deploy(project_directory(), given.stack, _locking(given))
+    action = os.environ.get("SLIPWAY_ACTION", "").strip()
+    if action == Action.SETTLE:
+        return _settle(given)
+    if action in (Action.ROLLBACK, Action.ABORT, Action.REJECT):
+        return act(project_directory(), given.stack, _locking(given), Action(action))
+
+    return deploy(project_directory(), given.stack, _locking(given), needs_image=given.needs_image)
+
+
+def _settle(given: Given) -> int:
+    from pulumi_slipway.pipeline.settle import settle  # noqa: PLC0415
+
+    return settle(project_directory(), given.stack, _locking(given))
 
 
 def _act(given: Given) -> int:
@@ -166,7 +178,8 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run, parser=made)
         return made
 
-    command("up", _up, "pulumi up; SLIPWAY_IMAGE says what to release", stack, locks)
+    up = command("up", _up, "pulumi up; SLIPWAY_IMAGE says what to release", stack, locks)
+    up.add_argument("--needs-image", action="store_true", help="fail where the job was handed no image to release")
     command("preview", _preview, "pulumi preview with the read-only identity", stack, out)
     command("note", _note, "the previews as a note on the merge request", out)
     promote = command("promote", _promote, "a Paused release goes on; with --from: what another environment runs is "
@@ -177,6 +190,7 @@ def _parser() -> argparse.ArgumentParser:
     command("reject", _act, "no environment may take the image that is live, or under way, from here", stack, locks)
     back = command("rollback", _rollback, "back to the release before", stack, locks)
     back.add_argument("--if-failed", action="store_true", help="only where a release did not come up")
+    command("settle", _settle, "the tracks that no rollback needs any more are retired, and nothing else", stack, locks)
     command("drift", _drift, "whether the cluster is still what was deployed", stack)
     review = command("review", _review, "the review environment of a branch", locks)
     review.add_argument("what", choices=["up", "stop", "sweep"])

@@ -15,6 +15,7 @@ from lightkube import ApiError, Client
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
+from pulumi_slipway.core.keys import PROVENANCE
 from pulumi_slipway.release.manifests import ownership
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -24,6 +25,7 @@ LIMIT = 900_000
 """Bytes at most; the API server takes 1 MiB for an object."""
 FIELD_MANAGER = "slipway-pipeline"
 KEY = "state.json.gz"
+COMMIT = f"{PROVENANCE}commit"
 
 
 def name(stack: str) -> str:
@@ -49,19 +51,34 @@ def _cleaned(node: Any) -> Any:  # noqa: ANN401  JSON is what it is
     return [_cleaned(entry) for entry in node] if isinstance(node, list) else node
 
 
-def publish(client: Client, namespace: str, environment: str, stack: str, state: dict[str, Any]) -> bool:
-    """Writes the state without secrets; False where it is too large for an object of the cluster."""
+def revealed(node: Any) -> Any:  # noqa: ANN401  JSON is what it is
+    """A part of a state with each secret value in its place, as far as the state was exported with them."""
+    if isinstance(node, dict):
+        if node.get(_SIGNATURE) == _SECRET and "plaintext" in node:
+            return revealed(json.loads(node["plaintext"]))
+        return {key: revealed(value) for key, value in node.items()}
+    return [revealed(entry) for entry in node] if isinstance(node, list) else node
+
+
+def publish(  # noqa: PLR0917
+    client: Client, namespace: str, environment: str, stack: str, state: dict[str, Any], commit: str
+) -> bool:
+    """Writes the state without secrets; False where it is too large for an object of the cluster.
+
+    `commit`: that the stack's images were deployed for; empty where the run deployed none.
+    """
     packed = gzip.compress(json.dumps(without_secrets(state), sort_keys=True).encode(), mtime=0)
     if len(packed) > LIMIT:
         return False
-    metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment))
+    said = {COMMIT: commit} if commit else {}
+    metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment), annotations=said)
     made = ConfigMap(metadata=metadata, binaryData={KEY: base64.b64encode(packed).decode()})
     client.apply(made, field_manager=FIELD_MANAGER, force=True)
     return True
 
 
-def read(client: Client, namespace: str, stack: str) -> dict[str, Any] | None:
-    """The state that the last deployment left; None where there was none."""
+def read(client: Client, namespace: str, stack: str) -> tuple[str, dict[str, Any]] | None:
+    """The commit and the state that the last deployment left (see `publish`); None where there was none."""
     try:
         found = client.get(ConfigMap, name(stack), namespace=namespace)
         packed = base64.b64decode((found.binaryData or {})[KEY])
@@ -70,4 +87,5 @@ def read(client: Client, namespace: str, stack: str) -> dict[str, Any] | None:
         if isinstance(error, ApiError) and error.status.code != 404:
             raise
         return None
-    return state
+    annotations = (found.metadata and found.metadata.annotations) or {}
+    return str(annotations.get(COMMIT, "")), state

@@ -48,12 +48,6 @@ def test_drift_is_told_in_an_issue_which_closes_when_it_is_gone(live: Delivery) 
     assert issues(live, "closed") == ["staging differs from what was deployed"]
 
 
-def test_settling_starts_nothing(live: Delivery) -> None:
-    before = live.image("staging")
-    live.schedule("settle", "settle_staging").expect()
-    assert live.image("staging") == before
-
-
 def test_without_a_token_for_gitlab_drift_fails_the_pipeline(live: Delivery) -> None:
     live.gitlab("DELETE", "variables/SLIPWAY_API_TOKEN")
     path = f"/apis/apps/v1/namespaces/{live.namespace('staging')}/deployments/myapp"
