@@ -67,9 +67,10 @@ def _rollback(given: Given) -> int:
 def _promote(given: Given) -> int:
     if given.source is None:
         return _act(given)
-    from pulumi_slipway.pipeline.promote import promote  # noqa: PLC0415
+    from pulumi_slipway.pipeline.promote import Built, promote  # noqa: PLC0415
 
-    print(promote(project_directory(), given.source, given.stack, given.dotenv), flush=True)
+    built = Built(given.built_from or (".",), given.workload)
+    print(promote(project_directory(), given.source, given.stack, given.dotenv, built), flush=True)
     return 0
 
 
@@ -186,6 +187,9 @@ def _parser() -> argparse.ArgumentParser:
                       "good, as variables for the jobs that follow", stack, locks)  # fmt: skip
     promote.add_argument("--from", dest="source", metavar="STACK")
     promote.add_argument("--dotenv", type=Path, default=Path("promoted.env"), metavar="FILE")
+    promote.add_argument("--built-from", action="append", metavar="PATH", help="what this pipeline's image is made of, "
+                         "from the repository's root; may be given several times (default: all of it)")  # fmt: skip
+    promote.add_argument("--workload", default="", help="the workload that it is for (default: all)")
     command("abort", _act, "a release that is Paused or under way is rolled back", stack, locks)
     command("reject", _act, "no environment may take the image that is live, or under way, from here", stack, locks)
     back = command("rollback", _rollback, "back to the release before", stack, locks)
