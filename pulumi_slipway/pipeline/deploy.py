@@ -90,9 +90,11 @@ def publish(project: Path, stack: str, where: tuple[str, str] | None, commit: st
     try:
         client = cluster.connect()
         with cluster.as_preflight_error(client):
-            if commit is None:
-                commit = (snapshot.read(client, namespace, stack) or ("", {}))[0]
-            fits = snapshot.publish(client, namespace, name, stack, state, commit)
+            before = commit is None
+            said = (
+                snapshot.annotations(client, namespace, stack) if before else snapshot.deployed_for(commit or "", state)
+            )
+            fits = snapshot.publish(client, namespace, name, stack, state, said)
         if not fits:
             _warn(f"the state of {stack} is too large for a ConfigMap: previews go on to compare with an older one")
     except (ApiError, cluster.PreflightError) as error:

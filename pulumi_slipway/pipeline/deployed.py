@@ -130,15 +130,6 @@ def others(state: Mapping[str, Any]) -> list[str]:
     return [it["urn"] for it in _resources(state) if not it["type"].startswith(own)]
 
 
-def image(state: Mapping[str, Any], workload: str) -> str:
-    """The image of a workload that the stack's outputs tell; empty where they don't."""
-    for it in (state.get("deployment") or {}).get("resources") or ():
-        if it["type"] == "pulumi:pulumi:Stack":
-            told = ((it.get("outputs") or {}).get("workloads") or {}).get(workload)
-            return str(told.get("image", "")) if isinstance(told, dict) else ""
-    return ""
-
-
 def place(found: list[Deployed]) -> tuple[str, str] | None:
     """Name and namespace of the environment that was deployed; None where none was."""
     return next(((it.environment, it.namespace) for it in found if it.is_ledger), None)

@@ -37,7 +37,7 @@ def _previewed(project: Path, stack: str) -> Digest:
         )
     client = cluster.connect()
     with cluster.as_preflight_error(client):
-        left = snapshot.read(client, where[1], stack)
+        state = snapshot.read(client, where[1], stack)
     text = stack_files.for_preview(file)
     with (
         stack_files.workspace(project, stack, text) as directory,
@@ -45,8 +45,7 @@ def _previewed(project: Path, stack: str) -> Digest:
     ):
         environ = _environ(os.environ, Path(folder))
         engine.read(["stack", "init", stack], directory=directory, environ=environ)
-        if left is not None:
-            state = left[1]
+        if state is not None:
             # The import wants to know what to encrypt with, though there is nothing encrypted (without it: a panic).
             made = json.loads(engine.read(["stack", "export", "--stack", stack], directory=directory, environ=environ))
             state["deployment"]["secrets_providers"] = made["deployment"]["secrets_providers"]

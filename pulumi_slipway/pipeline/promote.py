@@ -1,7 +1,7 @@
 """Which images an environment shows to be good: they, and no new build, go on to the next one."""
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Phase, Record
-from pulumi_slipway.pipeline import deployed, snapshot, stack_files
-from pulumi_slipway.pipeline.commits import Commits
+from pulumi_slipway.pipeline import snapshot, stack_files
 from pulumi_slipway.pipeline.ledgers import records
-from pulumi_slipway.release.promotion import digest
+from pulumi_slipway.release.commits import Commits, few
+from pulumi_slipway.release.promotion import commits_of, deployed_again
 
 PROMOTED, PAST = "SLIPWAY_PROMOTED", "no"
 """Where the image comes from, for the ledger: the environment that it was promoted from, or PAST, past all of them."""
@@ -77,33 +77,16 @@ class Source:
         known = records(self.client, workload, self.namespace)
         record = _good(known, workload, self.stack)
         image, own = record.release.image, self.built.workload in ("", workload)
-        made = {*made_at(known, image), *([self._deployed_at(workload, image)] if own else [])} - {""}
+        with cluster.as_preflight_error(self.client):
+            left = snapshot.annotations(self.client, self.namespace, self.stack)
+        made = commits_of(deployed_again(known, left), image)
         if why := refused(self.commits, made, self.stack, self.built.paths if own else None):
             raise NotPromotable(f"{workload}: {why}")
         said = f"{record.outcome} in {self.stack} since {record.finished}"
         return image, said if made else f"{said}; no commit is recorded for it: whether it has this one can't be told"
 
-    def _deployed_at(self, workload: str, image: str) -> str:
-        """The commit of the last deployment, where it brought this image; empty elsewhere.
 
-        An image that is live already begins no release: of those `made_at` knows only the first commit that made it.
-        """
-        with cluster.as_preflight_error(self.client):
-            left = snapshot.read(self.client, self.namespace, self.stack)
-        if left is None:
-            return ""
-        commit, state = left
-        return commit if digest(deployed.image(state, workload)) == digest(image) else ""
-
-
-def made_at(known: Sequence[Record], image: str) -> list[str]:
-    """The commits that this image was deployed for; not those of the pipelines that went back to it."""
-    return [
-        it.provenance.get("commit", "") for it in known if digest(it.release.image) == digest(image) and not it.left
-    ]
-
-
-def refused(commits: Commits, made: Collection[str], source: str, paths: Sequence[str] | None) -> str:
+def refused(commits: Commits, made: Sequence[str], source: str, paths: Sequence[str] | None) -> str:
     """Why an image that was deployed for these commits (`made`) does not go on with HEAD; empty where it does.
 
     | the image's commit                                   | goes on                       |
@@ -115,7 +98,7 @@ def refused(commits: Commits, made: Collection[str], source: str, paths: Sequenc
 
     `paths`: what counts; None: the image is not this pipeline's, so that it must only be part of HEAD.
     """
-    known = [commit for commit in sorted(made) if commits.knows(commit)]
+    known = [commit for commit in made if commits.knows(commit)]
     if not made or (paths is None and any(commits.holds(commit) for commit in known)):
         return ""
     more = {commit: commits.differing(commit, paths) for commit in known} if paths is not None else {}
@@ -124,11 +107,10 @@ def refused(commits: Commits, made: Collection[str], source: str, paths: Sequenc
     merged = {commit: names for commit, names in more.items() if commits.holds(commit)}
     if merged:
         commit, names = min(merged.items(), key=lambda it: len(it[1]))
-        least = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         return (
             f"{source} runs commit {commit[:8]}, which lacks what this pipeline's commit {commits.head[:8]} has "
-            f"({least}): bring that to {source} first, or run this pipeline anew with {IMAGE}=<image of this commit>, "
-            f"which goes past {source} and is recorded as such"
+            f"({few(names)}): bring that to {source} first, or run this pipeline anew with {IMAGE}=<image of this "
+            f"commit>, which goes past {source} and is recorded as such"
         )
     if known:
         return (
@@ -136,7 +118,7 @@ def refused(commits: Commits, made: Collection[str], source: str, paths: Sequenc
             f"deploy this commit to {source}"
         )
     return (
-        f"{source} runs commit {min(made)[:8]}, which this clone does not have (its branch is gone, or GIT_DEPTH is "
+        f"{source} runs commit {made[0][:8]}, which this clone does not have (its branch is gone, or GIT_DEPTH is "
         f"not 0): whether it has this pipeline's commit can't be told: deploy this commit to {source}"
     )
 

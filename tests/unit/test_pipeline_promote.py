@@ -7,8 +7,9 @@ import pytest
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Phase, Record, Release
 from pulumi_slipway.pipeline import promote as module
-from pulumi_slipway.pipeline.commits import Commits, GitFailed
-from pulumi_slipway.pipeline.promote import Built, NotPromotable, made_at, promote, refused
+from pulumi_slipway.pipeline.promote import Built, NotPromotable, promote, refused
+from pulumi_slipway.release.commits import Commits, GitFailed, lacking
+from pulumi_slipway.release.promotion import commits_of, deployed_again
 
 APP = ["app", "app/Dockerfile"]
 STACK = """\
@@ -145,8 +146,36 @@ def test_a_commit_that_made_the_same_image_again_counts(repository):
 
 def test_going_back_makes_no_image_of_the_pipeline_that_went_back():
     known = (record(1, "a", "c1"), record(2, "b", "c2"), record(3, "a", "c2", left=image("b")))
-    assert made_at(known, image("a")) == ["c1"]
-    assert made_at(known, image("b")) == ["c2"]
+    assert commits_of(known, image("a")) == ("c1",)
+    assert commits_of(known, image("b")) == ("c2",)
+
+
+def test_a_deployment_that_brought_the_same_image_adds_its_commit():
+    known = (record(1, "a", "c1"), record(2, "b", "c2"), record(3, "a", "c2", left=image("b")))
+    said = {"slipway.dev/by-commit": "c4", "slipway.dev/image": f"other,{image('a')}"}
+    assert commits_of(deployed_again(known, said), image("a")) == ("c1", "c4")
+    assert commits_of(deployed_again(known, said), image("b")) == ("c2",)
+    assert deployed_again(known, {}) == known
+
+
+def test_what_the_program_promotes_is_asked_the_same(repository):
+    deployed = repository.released()
+    head = repository.git("rev-parse", "HEAD")
+    said = []
+    assert lacking(head, said.append, repository.path)((deployed,)) == ""
+    assert lacking("", said.append, repository.path)((repository.first,)) == "", "no pipeline"
+    ahead = repository.commit("develop", docs="3")
+    repository.git("checkout", "--quiet", "develop~1")
+    assert lacking(deployed, said.append, repository.path)((ahead,)) == "", "the other environment is ahead"
+    repository.git("checkout", "--quiet", "main")
+    hotfix = repository.commit(**{"app/fix": "1"})
+    why = lacking(hotfix, said.append, repository.path)((deployed,))
+    assert why == f"is of commit {deployed[:8]}, which lacks what this pipeline's commit {hotfix[:8]} has (app/fix)"
+    assert said == []
+    for head, made in ((hotfix, ()), (hotfix, ("f" * 40,)), (deployed, (deployed,))):
+        assert lacking(head, said.append, repository.path)(made) == ""
+    assert len(said) == 3
+    assert all(line.startswith("whether it has what this pipeline's commit has can't be told: ") for line in said)
 
 
 def test_where_git_can_not_tell_that_is_said(tmp_path):
@@ -160,7 +189,7 @@ def staging(repository, monkeypatch):
     known = []
     monkeypatch.setattr(module.cluster, "connect", lambda: None)
     monkeypatch.setattr(module.cluster, "as_preflight_error", lambda client: __import__("contextlib").nullcontext())
-    monkeypatch.setattr(module.snapshot, "read", lambda *_: None)
+    monkeypatch.setattr(module.snapshot, "annotations", lambda *_: {})
     monkeypatch.setattr(module, "records", lambda client, workload, namespace: tuple(known))
     return known
 

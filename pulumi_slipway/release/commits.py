@@ -3,7 +3,7 @@
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from pulumi_slipway.core.errors import UserError
@@ -39,6 +39,10 @@ class Commits:
         """Whether HEAD has the commit among its ancestors; a commit that this clone doesn't know it has not."""
         return self._git("merge-base", "--is-ancestor", commit, "HEAD").returncode == 0
 
+    def within(self, commit: str) -> bool:
+        """Whether the commit is HEAD, or has it among its ancestors."""
+        return self._git("merge-base", "--is-ancestor", "HEAD", commit).returncode == 0
+
     def differing(self, commit: str, paths: Sequence[str]) -> list[str]:
         """The files, from the repository's root, that HEAD has otherwise than the commit.
 
@@ -70,3 +74,38 @@ class Commits:
             raise GitFailed("there is no git on the PATH, which tells what staging runs beside this commit") from None
         except subprocess.TimeoutExpired:
             return subprocess.CompletedProcess(command, 1, "", f"no answer within {FETCH_SECONDS} s")
+
+
+def lacking(head: str, tell: Callable[[str], None], directory: Path = Path()) -> Callable[[Collection[str]], str]:
+    """What says of an image, by the commits that it is of, what it lacks of `head`, this pipeline's commit.
+
+    Empty: nothing, or it can't be told; then `tell` is, unless there is no pipeline (`head` empty).
+    """
+
+    def lacks(made: Collection[str]) -> str:
+        if not head:
+            return ""
+        try:
+            return _lacks(Commits(directory), head, made)
+        except GitFailed as error:
+            tell(f"whether it has what this pipeline's commit has can't be told: {error}")
+            return ""
+
+    return lacks
+
+
+def _lacks(commits: Commits, head: str, made: Collection[str]) -> str:
+    known = [commit for commit in made if commits.knows(commit)]
+    if commits.head != head or not known:
+        why = f"{commits.head[:8]} is checked out" if known else "its commit is in no record, or not in this clone"
+        raise GitFailed(why)
+    more = {commit: commits.differing(commit, (".",)) for commit in known if not commits.within(commit)}
+    if len(more) < len(known) or not all(more.values()):
+        return ""
+    commit, names = min(more.items(), key=lambda it: len(it[1]))
+    return f"is of commit {commit[:8]}, which lacks what this pipeline's commit {head[:8]} has ({few(names)})"
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of them, and how many more there are."""
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
