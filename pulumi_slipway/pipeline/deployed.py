@@ -78,12 +78,10 @@ class Deployed:
 def settings(project: Path, stack: str) -> Iterator[Path | None]:
     """The project with the stack file of the stack's last run in the place of this commit's; it ends with the block.
 
-    Every backend keeps it, encrypted values as they are. None where it has none of a run that came to a good end: what
-    a run that failed was given may be what it failed of.
+    Every backend keeps it, encrypted values and what decrypts them as they are. None where the last run came to no good
+    end: what it was given may be what it failed of.
     """
-    own = project / f"Pulumi.{stack}.yaml"
-    text = own.read_text() if own.exists() else stack_files.NO_SETTINGS
-    with stack_files.workspace(project, stack, text) as directory:
+    with stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as directory:
         if not _ended_well(directory, stack):
             yield None
             return
