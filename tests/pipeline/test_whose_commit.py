@@ -1,7 +1,9 @@
 """No job releases what its commit is not about: hotfixes, jobs of old pipelines, rollbacks, squashed merges."""
 
 import shutil
+from pathlib import Path
 
+import httpx2
 import pytest
 
 from pulumi_slipway.core.model import Record
@@ -78,6 +80,33 @@ def test_a_squashed_merge_is_promoted(delivery: Delivery, released: tuple[str, O
     outcome = delivery.push("main", "promote").expect()
     delivery.again(outcome, "deploy_production").expect()
     assert delivery.version("production") == version
+
+
+def tags(delivery: Delivery) -> dict[str, str]:
+    """The tags of the project's images in the registry, and the digest that each has."""
+    server, user, password = delivery.registry
+    kinds = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+    base, headers = f"https://{server}/v2/{delivery.path.lower()}", {"Accept": ", ".join(kinds)}
+    with httpx2.Client(auth=(user, password), headers=headers) as registry:
+        names = registry.get(f"{base}/tags/list").json()["tags"]
+        return {it: registry.head(f"{base}/manifests/{it}").headers["docker-content-digest"] for it in names}
+
+
+def test_a_commit_that_is_built_twice_leaves_no_image_untagged(
+    delivery: Delivery, released: tuple[str, Outcome], tmp_path: Path
+) -> None:
+    delivery.git("checkout", "--quiet", "develop")
+    delivery.release()
+    outcome = delivery.push("develop", "build", "test", "deploy_staging").expect()
+    digest, commit = delivery.image("staging").partition("@")[2], delivery.git("rev-parse", "HEAD")
+    assert tags(delivery)[commit] == digest
+    cold = tmp_path / "storage.conf"  # another runner, which has no layer of it, nor has the registry
+    cold.write_text(f'[storage]\ndriver = "vfs"\ngraphroot = "{tmp_path}/graph"\nrunroot = "{tmp_path}/run"\n')
+    cache = f"{delivery.registry[0]}/{delivery.path.lower()}/cold"
+    delivery.again(outcome, "build", CONTAINERS_STORAGE_CONF=str(cold), LAYERS=cache).expect()
+    found = tags(delivery)
+    assert found[commit] != digest, "else this shows nothing"
+    assert digest in found.values()
 
 
 def test_an_old_deploy_job_whose_image_is_gone_fails_and_a_named_release_goes_back_without_one(
