@@ -77,3 +77,17 @@ def test_a_release_after_that_and_a_rollback_go_as_before(ahead: Delivery) -> No
     assert ahead.version("staging") == version
     ahead.again(outcome, "rollback_staging").expect()
     assert ahead.version("staging") == old
+
+
+def test_a_release_that_failed_before_the_switch_is_no_drift_and_leaves_nothing_to_retire(ahead: Delivery) -> None:
+    version = ahead.version("staging")
+    settings = yaml.safe_load((ahead.repository / "Pulumi.staging.yaml").read_text())
+    settings["config"]["slipway:workloads"]["myapp"]["progressDeadline"] = "20s"
+    ahead.commit("impatient", {"Pulumi.staging.yaml": yaml.safe_dump(settings, sort_keys=False)})
+    ahead.release(CRASH="true")
+    assert ahead.push("develop", "build", "deploy_staging").status != 0
+    before = everything(ahead)
+    ahead.schedule("drift", "drift_staging").expect()
+    ahead.schedule("settle", "settle_staging").expect()
+    assert everything(ahead) == before
+    assert ahead.version("staging") == version
