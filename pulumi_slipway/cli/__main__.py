@@ -35,9 +35,21 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _up(given: Given) -> int:
-    from pulumi_slipway.pipeline.deploy import deploy  # noqa: PLC0415
+    from pulumi_slipway.pipeline.deploy import act, deploy  # noqa: PLC0415
 
-    return deploy(project_directory(), given.stack, _locking(given))
+    action = os.environ.get("SLIPWAY_ACTION", "").strip()
+    if action == Action.SETTLE:
+        return _settle(given)
+    if action in (Action.ROLLBACK, Action.ABORT, Action.REJECT):
+        return act(project_directory(), given.stack, _locking(given), Action(action))
+
+    return deploy(project_directory(), given.stack, _locking(given), needs_image=given.needs_image)
+
+
+def _settle(given: Given) -> int:
+    from pulumi_slipway.pipeline.settle import settle  # noqa: PLC0415
+
+    return settle(project_directory(), given.stack, _locking(given))
 
 
 def _act(given: Given) -> int:
@@ -55,9 +67,10 @@ def _rollback(given: Given) -> int:
 def _promote(given: Given) -> int:
     if given.source is None:
         return _act(given)
-    from pulumi_slipway.pipeline.promote import promote  # noqa: PLC0415
+    from pulumi_slipway.pipeline.promote import Built, promote  # noqa: PLC0415
 
-    print(promote(project_directory(), given.source, given.stack, given.dotenv), flush=True)
+    built = Built(given.built_from or (".",), given.workload)
+    print(promote(project_directory(), given.source, given.stack, given.dotenv, built), flush=True)
     return 0
 
 
@@ -166,17 +179,22 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run, parser=made)
         return made
 
-    command("up", _up, "pulumi up; SLIPWAY_IMAGE says what to release", stack, locks)
+    up = command("up", _up, "pulumi up; SLIPWAY_IMAGE says what to release", stack, locks)
+    up.add_argument("--needs-image", action="store_true", help="fail where the job was handed no image to release")
     command("preview", _preview, "pulumi preview with the read-only identity", stack, out)
     command("note", _note, "the previews as a note on the merge request", out)
     promote = command("promote", _promote, "a Paused release goes on; with --from: what another environment runs is "
                       "good, as variables for the jobs that follow", stack, locks)  # fmt: skip
     promote.add_argument("--from", dest="source", metavar="STACK")
     promote.add_argument("--dotenv", type=Path, default=Path("promoted.env"), metavar="FILE")
+    promote.add_argument("--built-from", action="append", metavar="PATH", help="what this pipeline's image is made of, "
+                         "from the repository's root; may be given several times (default: all of it)")  # fmt: skip
+    promote.add_argument("--workload", default="", help="the workload that it is for (default: all)")
     command("abort", _act, "a release that is Paused or under way is rolled back", stack, locks)
     command("reject", _act, "no environment may take the image that is live, or under way, from here", stack, locks)
     back = command("rollback", _rollback, "back to the release before", stack, locks)
     back.add_argument("--if-failed", action="store_true", help="only where a release did not come up")
+    command("settle", _settle, "the tracks that no rollback needs any more are retired, and nothing else", stack, locks)
     command("drift", _drift, "whether the cluster is still what was deployed", stack)
     review = command("review", _review, "the review environment of a branch", locks)
     review.add_argument("what", choices=["up", "stop", "sweep"])

@@ -69,6 +69,16 @@ class Kinds:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(ask, zip(wanted, kinds, strict=True)))
 
+    def read(self, manifest: Manifest) -> Manifest | Unreadable | None:
+        """What the cluster has in the place of an object; None where it has none, or no such kind."""
+        kind, metadata = self.find(manifest), manifest["metadata"]
+        try:
+            return self._get(kind.path(metadata.get("namespace", ""), metadata["name"])) if kind else None
+        except httpx2.HTTPStatusError as error:
+            if error.response.status_code == 403:
+                return Unreadable()
+            raise
+
     def apply(self, namespace: str, manifest: Manifest, manager: str) -> None:
         """Server-side apply; raises UserError where the API server refuses."""
         kind = self.find(manifest)

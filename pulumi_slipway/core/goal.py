@@ -28,8 +28,8 @@ class Goal:
     """The release is marked: no environment is to take it from here."""
 
 
-def goal(workload: str, observed: Observed, desired: Release, action: Action) -> Goal:
-    """The goal of one run.
+def goal(workload: str, observed: Observed, desired: Release, action: Action, named: str = "") -> Goal:
+    """The goal of one run. `named`: id of the release that a rollback is to go back to; empty: the one before.
 
     | action   | ledger                                          | goal                             |
     |----------|-------------------------------------------------|----------------------------------|
@@ -41,6 +41,8 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action) ->
     | rollback | a release is under way or the last one Degraded | the newest Healthy one before it |
     | rollback | the last one is Healthy                         | the newest Healthy one before it |
     | rollback | no Healthy one before it                        | refused                          |
+    | rollback | a Healthy one has the id that is named          | that one                         |
+    | rollback | none has                                        | refused                          |
     | settle   | anything                                        | what is there, held              |
     | reject   | a release is under way, or one is Healthy       | that one, held, and marked       |
     | reject   | no release                                      | refused                          |
@@ -64,9 +66,11 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action) ->
             return Goal(target, f"abort {flying.release.id}, back to {target.id}", rolls_back=True)
         case Action.ROLLBACK:
             last = observed.ledger[-1].release.id if observed.ledger else ""
-            target = before(workload, observed, last, prefix)
+            target = _of_id(observed, named, prefix) if named else before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
-            done = f"{target.id} is live already: {last} was rolled back; {_further_back(workload, observed)}"
+            done = f"{target.id} is live already"
+            if not named:
+                done += f": {last} was rolled back; {_further_back(workload, observed)}"
             return Goal(target, done if stays else f"back to {target.id}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
@@ -77,6 +81,15 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action) ->
             held = flying or committed
             return Goal(held.release if held else desired, "settle", holds=True)
     return Goal(desired, f"release {desired.id}")
+
+
+def _of_id(observed: Observed, named: str, prefix: str) -> Release:
+    """The Healthy release of this id; raises NothingToDo where the ledger has none."""
+    known = [record.release for record in observed.healthy()]
+    if found := next((release for release in known if release.id == named), None):
+        return found
+    there = ", ".join(release.id for release in known) or "none"
+    raise NothingToDo(f"{prefix}{named} is no Healthy release of its ledger, the newest first: {there}")
 
 
 def _further_back(workload: str, observed: Observed) -> str:

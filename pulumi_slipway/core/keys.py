@@ -33,6 +33,11 @@ PAUSED = "slipway.dev/paused"
 PROMOTES = "slipway.dev/promotes-from"
 """Annotation of a ledger: environment, namespace and seconds of `promoteFrom`, so that `status` knows them."""
 
+LEFT = "slipway-preview-"
+"""Beginning of a ConfigMap's name, a stack's after it: what each deployment leaves for previews (pipeline/snapshot.py).
+
+Its annotations `by-commit` and `image` say for which commit which images were deployed, with commas between."""
+
 LIFETIME_ANNOTATION = "slipway.dev/token-lifetime"
 """Of a token's Secret: seconds from issue to expiry, as asked of the API server."""
 EXPIRES_ANNOTATION = "slipway.dev/expires-at"

@@ -9,28 +9,61 @@ from pathlib import Path
 from lightkube import ApiError
 
 from pulumi_slipway.cluster import client as cluster
-from pulumi_slipway.core.action import IMAGE, Action
-from pulumi_slipway.pipeline import engine, snapshot, stack_files
+from pulumi_slipway.core.action import IMAGE, Action, variable
+from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.pipeline import deployed, engine, snapshot, stack_files
 from pulumi_slipway.pipeline.up import Locking, select, update
-from pulumi_slipway.settings.run import ACTION
+from pulumi_slipway.release.drift import drift
+from pulumi_slipway.settings.run import ACTION, RELEASE
 
 
-def deploy(project: Path, stack: str, locking: Locking) -> int:
-    """Updates the stack; returns the job's exit status. A release that ends `Paused` is a success."""
+class NoImage(UserError):
+    """A job that is to release an image was handed none."""
+
+
+def deploy(project: Path, stack: str, locking: Locking, *, needs_image: bool = False) -> int:
+    """Updates the stack; returns the job's exit status. A release that ends `Paused` is a success.
+
+    `needs_image`: the job is there to release one. Without it the run would keep what is live, and end well: so does
+    the job of an older pipeline whose artifacts are gone. Raises NoImage.
+    """
     file = stack_files.load(project, stack)
-    select(stack, project)
-    ended = update("up", stack, locking, directory=project, environ=environ(file, os.environ))
-    if ended.status == 0:
-        _publish(project, stack, file)
-    return ended.exit_status
+    workloads, deploys = stack_files.workloads(file), os.environ.get(ACTION, "").strip() in ("", Action.DEPLOY)
+    given = stack_files.images(workloads, os.environ)
+    if needs_image and deploys and not given and not os.environ.get(IMAGE):
+        raise NoImage(
+            f"no image was handed on to this job ({', '.join(map(variable, workloads)) or IMAGE} is not set): GitLab "
+            "keeps what the jobs before it hand on for a week: run the pipeline anew; to go back, run the rollback "
+            f"with {RELEASE}=<release>, which needs none (`slipway status` lists the releases)"
+        )
+    commit = os.environ.get("CI_COMMIT_SHA", "") if given and deploys else ""
+    return _update(project, stack, file, locking, commit)
 
 
 def act(project: Path, stack: str, locking: Locking, action: Action) -> int:
-    """`pulumi up` with SLIPWAY_ACTION; what the pipeline has built is not what the action is about."""
+    """`pulumi up` with SLIPWAY_ACTION, which is about what is deployed: not the image that the pipeline has built, and
+    not the settings that it has beside it, which nobody may have deployed yet.
+    """
     for name in [name for name in os.environ if name.startswith(IMAGE)]:
         del os.environ[name]
     os.environ[ACTION] = action
-    return deploy(project, stack, locking)
+    os.environ.setdefault("SLIPWAY_REPORT_DIR", str(project.resolve() / "slipway-report"))
+    own = stack_files.load(project, stack)
+    with deployed.settings(project, stack) as directory:
+        file = own if directory is None else stack_files.load(directory, stack)
+        if directory is None:
+            engine.say(f"{stack}: its last run did not end well, or none is known: the settings are this commit's")
+        elif other := sorted({*drift(own["config"], file["config"]), *drift(file["config"], own["config"])}):
+            engine.say(f"{stack}: the settings are those of the last deployment, not this commit's: {', '.join(other)}")
+        return _update(directory or project, stack, file, locking, "")
+
+
+def _update(directory: Path, stack: str, file: stack_files.Text, locking: Locking, commit: str) -> int:
+    select(stack, directory)
+    ended = update("up", stack, locking, directory=directory, environ=environ(file, os.environ))
+    if ended.status == 0:
+        publish(directory, stack, stack_files.environment(file), commit)
+    return ended.exit_status
 
 
 def environ(file: stack_files.Text, given: Mapping[str, str]) -> dict[str, str]:
@@ -44,9 +77,12 @@ def environ(file: stack_files.Text, given: Mapping[str, str]) -> dict[str, str]:
     return {"PULUMI_SKIP_CHECKPOINTS": "true", **given}
 
 
-def _publish(project: Path, stack: str, file: stack_files.Text) -> None:
-    """Leaves the state without secrets for the previews. A failure is told; the deployment stands all the same."""
-    where = stack_files.environment(file)
+def publish(project: Path, stack: str, where: tuple[str, str] | None, commit: str | None) -> None:
+    """Leaves the state without secrets for the previews. A failure is told; the deployment stands all the same.
+
+    `where`: name and namespace of the environment; None: the stack has none. `commit`: that its images were deployed
+    for; empty: the run has deployed none; None: what was said before stands.
+    """
     if where is None:
         return
     name, namespace = where
@@ -54,7 +90,10 @@ def _publish(project: Path, stack: str, file: stack_files.Text) -> None:
     try:
         client = cluster.connect()
         with cluster.as_preflight_error(client):
-            fits = snapshot.publish(client, namespace, name, stack, state)
+            said = snapshot.deployed_for(commit or "", state)
+            if commit is None:
+                said = snapshot.annotations(client, namespace, stack)
+            fits = snapshot.publish(client, namespace, name, stack, state, said)
         if not fits:
             _warn(f"the state of {stack} is too large for a ConfigMap: previews go on to compare with an older one")
     except (ApiError, cluster.PreflightError) as error:

@@ -84,9 +84,14 @@ def _change(step: Mapping[str, Any]) -> Change:
 
 
 def _field(path: str, step: Mapping[str, Any]) -> str:
+    return shown(path, *((step.get(state) or {}).get("inputs") for state in ("oldState", "newState")))
+
+
+def shown(path: str, before: object, after: object) -> str:
+    """A field that differs between two manifests, with both values where they can be no secret."""
     if not SHOWN.fullmatch(path):
         return path
-    old, new = (_at(path, (step.get(state) or {}).get("inputs")) for state in ("oldState", "newState"))
+    old, new = _at(path, before), _at(path, after)
     return path if old == new else f"{path}: {_value(old)} → {_value(new)}"
 
 

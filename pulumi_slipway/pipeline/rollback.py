@@ -12,17 +12,18 @@ from pulumi_slipway.pipeline import stack_files
 from pulumi_slipway.pipeline.deploy import act
 from pulumi_slipway.pipeline.ledgers import records
 from pulumi_slipway.pipeline.up import Locking
-from pulumi_slipway.settings.run import WORKLOADS
+from pulumi_slipway.settings.run import RELEASE, WORKLOADS
 
 
 def rollback(project: Path, stack: str, locking: Locking, *, if_failed: bool) -> int:
-    """`pulumi up` with SLIPWAY_ACTION=rollback; returns the job's exit status.
+    """`pulumi up` with SLIPWAY_ACTION=rollback; returns the job's exit status. SLIPWAY_RELEASE names another release.
 
     `if_failed`: only where the deployment before it left a release that did not come up. A job also fails before it
     touches anything (a mistake in the settings, no way to the registry): going back then would replace a good release.
     Of several workloads only those that failed go back.
     """
     if if_failed:
+        os.environ.pop(RELEASE, None)  # nobody has asked this run for anything
         file = stack_files.load(project, stack)
         bad = failed(cluster.connect(), file)
         if not bad:

@@ -9,12 +9,15 @@ needs neither the state backend nor the passphrase.
 import base64
 import gzip
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from lightkube import ApiError, Client
 from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
+from pulumi_slipway.core.keys import LEFT, PROVENANCE, RUNS
+from pulumi_slipway.release import observe
 from pulumi_slipway.release.manifests import ownership
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -28,7 +31,7 @@ KEY = "state.json.gz"
 
 def name(stack: str) -> str:
     """Name of the stack's ConfigMap."""
-    return f"slipway-preview-{stack}"
+    return f"{LEFT}{stack}"
 
 
 def without_secrets(state: dict[str, Any]) -> dict[str, Any]:
@@ -49,15 +52,43 @@ def _cleaned(node: Any) -> Any:  # noqa: ANN401  JSON is what it is
     return [_cleaned(entry) for entry in node] if isinstance(node, list) else node
 
 
-def publish(client: Client, namespace: str, environment: str, stack: str, state: dict[str, Any]) -> bool:
-    """Writes the state without secrets; False where it is too large for an object of the cluster."""
+def revealed(node: Any) -> Any:  # noqa: ANN401  JSON is what it is
+    """A part of a state with each secret value in its place, as far as the state was exported with them."""
+    if isinstance(node, dict):
+        if node.get(_SIGNATURE) == _SECRET and "plaintext" in node:
+            return revealed(json.loads(node["plaintext"]))
+        return {key: revealed(value) for key, value in node.items()}
+    return [revealed(entry) for entry in node] if isinstance(node, list) else node
+
+
+def deployed_for(commit: str, state: Mapping[str, Any]) -> dict[str, str]:
+    """The annotations that say for which commit the images of this state were deployed."""
+    for it in (state.get("deployment") or {}).get("resources") or ():
+        if commit and it["type"] == "pulumi:pulumi:Stack":
+            told = (it.get("outputs") or {}).get("workloads")
+            images = [str(one["image"]) for one in told.values() if one.get("image")] if isinstance(told, dict) else []
+            return {f"{PROVENANCE}commit": commit, RUNS: ",".join(images)}
+    return {}
+
+
+def publish(  # noqa: PLR0917
+    client: Client, namespace: str, environment: str, stack: str, state: dict[str, Any], said: Mapping[str, str]
+) -> bool:
+    """Writes the state without secrets, with `said` as annotations; False where it is too large for an object."""
     packed = gzip.compress(json.dumps(without_secrets(state), sort_keys=True).encode(), mtime=0)
     if len(packed) > LIMIT:
         return False
-    metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment))
+    metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment), annotations=dict(said))
     made = ConfigMap(metadata=metadata, binaryData={KEY: base64.b64encode(packed).decode()})
     client.apply(made, field_manager=FIELD_MANAGER, force=True)
     return True
+
+
+def annotations(client: Client, namespace: str, stack: str) -> dict[str, str]:
+    """What the last deployment has said of itself; empty where it left nothing."""
+    found = observe.read(client, ConfigMap, name(stack), namespace)
+    known = ((found or {}).get("metadata") or {}).get("annotations") or {}
+    return {key: it for key, it in known.items() if key == RUNS or key.startswith(PROVENANCE)}
 
 
 def read(client: Client, namespace: str, stack: str) -> dict[str, Any] | None:

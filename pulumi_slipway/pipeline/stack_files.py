@@ -1,7 +1,7 @@
 """Stack files that a job makes out of those in the repository; they live in a workspace that ends with the job."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from string import Template
@@ -20,6 +20,8 @@ WORKLOAD_LENGTH = 40
 """The longest name of a workload (settings/types.py)."""
 REVIEWED_LENGTH = WORKLOAD_LENGTH - 1 - names.READABLE - 1 - names.HASH
 """The longest name of one that review environments add a branch's slug to."""
+NO_SETTINGS = "config: {}\n"
+"""A stack file for a job that goes by the state alone."""
 NOT_HERE = "ENCRYPTED_VALUE_THAT_NO_PREVIEW_READS"
 """A job's variable that nobody sets: to a preview a value out of it is unchanged (release/prepare.py)."""
 
@@ -70,6 +72,12 @@ def workloads(file: Text) -> list[str]:
     """Names of the stack's workloads."""
     block = file["config"].get(WORKLOADS)
     return [str(name) for name in block] if isinstance(block, dict) else []
+
+
+def images(workloads: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """The images that the job's variables name for these workloads."""
+    whole = environ.get(IMAGE, "") if len(workloads) == 1 else ""
+    return {it: image for it in workloads if (image := environ.get(variable(it), "") or whole)}
 
 
 def for_review(file: Text, branch: str, environ: Mapping[str, str]) -> str:

@@ -8,11 +8,13 @@ from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.cluster.rights import READ, WRITE, Right, rights
+from pulumi_slipway.core.keys import LEFT
 from pulumi_slipway.core.model import Manifest, Record
 from pulumi_slipway.preflight import policy
 from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.prepare import Prepared
+from pulumi_slipway.release.promotion import deployed_again
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.source.rendered import Rendered, SourceError
 
@@ -90,9 +92,12 @@ def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | N
     with cluster.as_preflight_error(client):  # of the other cluster, where it is another
         found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
 
+    snapshot = found.get(f"{LEFT}{rule.environment}")
+    left = (snapshot and snapshot.metadata and snapshot.metadata.annotations) or {}
+
     def of(workload: str) -> Sequence[Record]:
         live = found.get(ledger.name(workload))
-        return ledger.decode(live.data if live else None)
+        return deployed_again(ledger.decode(live.data if live else None), left)
 
     return of
 

@@ -110,7 +110,7 @@ def prepare(
     }
     if secret:
         known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
-    decided = plan(subject.name, world.observed, desired, run.action, rules)
+    decided = plan(subject.name, world.observed, desired, run.action, rules, run.release)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
         for track in decided.tracks

@@ -3,11 +3,12 @@
 An image is known by its digest: what was tested is what is released, whatever its tag says by now.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import PROVENANCE, RUNS
 from pulumi_slipway.core.model import Observed, Phase, Record
 from pulumi_slipway.settings.environment import PromoteFrom
 from pulumi_slipway.settings.types import duration_text
@@ -28,6 +29,8 @@ class Candidate:
     """Why it must not be promoted; empty where nothing speaks against it."""
     provenance: Mapping[str, str]
     """Of the run that released it there."""
+    commits: tuple[str, ...]
+    """Those that it was deployed there for."""
 
     @property
     def digest(self) -> str:
@@ -65,8 +68,34 @@ def candidates(records: Sequence[Record], now: datetime) -> list[Candidate]:
             max(lasted, before.healthy_seconds if before else 0.0),
             record.rejected or (before.rejected if before else ""),
             record.provenance,
+            commits_of(records, record.release.image),
         )
     return [*reversed(found.values())]
+
+
+AGAIN = "again"
+"""Of a record's provenance: the commit of a later deployment that brought the same image, and so began no release."""
+
+
+def deployed_again(records: Sequence[Record], left: Mapping[str, str]) -> tuple[Record, ...]:
+    """The records, the newest of each image that the last deployment brought with that deployment's commit.
+
+    `left`: the annotations of what each deployment leaves for previews (pipeline/snapshot.py).
+    """
+    commit, images = left.get(f"{PROVENANCE}commit"), {digest(it) for it in left.get(RUNS, "").split(",") if it}
+    newest = {digest(it.release.image): it.sequence for it in records if commit and digest(it.release.image) in images}
+    return tuple(
+        replace(it, provenance={**it.provenance, AGAIN: str(commit)}) if it.sequence in newest.values() else it
+        for it in records
+    )
+
+
+def commits_of(records: Sequence[Record], image: str) -> tuple[str, ...]:
+    """The commits that an image was deployed for; not those of the pipelines that went back to it."""
+    own = [it for it in records if digest(it.release.image) == digest(image)]
+    first = [it.provenance.get("commit", "") for it in own if not it.left]
+    again = [it.provenance.get(AGAIN, "") for it in own]
+    return tuple(dict.fromkeys(commit for commit in (*first, *again) if commit))
 
 
 def promote(  # noqa: PLR0917
@@ -78,6 +107,7 @@ def promote(  # noqa: PLR0917
     now: datetime,
     *,
     confirmed: bool = False,
+    lacks: Callable[[Collection[str]], str] = lambda commits: "",
 ) -> Choice:
     """The image for this run.
 
@@ -91,8 +121,10 @@ def promote(  # noqa: PLR0917
     | nothing        | none is                                       | what is live stays, else refused   |
     | a new one      | anything, and users were rolled back by hand   | stays (refused if asked), until    |
     |                |                                               | SLIPWAY_ACTION=promote             |
+    | a new one      | it lacks what this pipeline's commit has      | refused                            |
 
-    `asked`: the image that the run names, as a digest. `confirmed`: SLIPWAY_ACTION=promote. Raises NotPromoted.
+    `asked`: the image that the run names, as a digest. `confirmed`: SLIPWAY_ACTION=promote. `lacks`: what an image of
+    these commits lacks of this pipeline's. Raises NotPromoted.
     """
     live = own.live_image()
     there = candidates(source, now)
@@ -117,8 +149,12 @@ def promote(  # noqa: PLR0917
         if asked is not None:
             raise NotPromoted(place + why)
         return Choice(None, why)
+    behind = lacks(next(it.commits for it in there if it.digest == digest(wanted)))
     if live is not None and digest(wanted) == digest(live):
-        return Choice(None, f"{rule.environment} has nothing newer that is verified")
+        newest = f"{rule.environment} has nothing newer that is verified"
+        return Choice(None, f"{newest}; what is live {behind}" if behind else newest)
+    if behind:
+        raise NotPromoted(f"{place}{digest(wanted)} {behind}: bring that to {rule.environment} first")
     return Choice(wanted, f"promoted from {rule.environment}: {digest(wanted)}")
 
 

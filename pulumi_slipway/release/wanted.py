@@ -7,6 +7,7 @@ from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Record, Release
 from pulumi_slipway.release import image, secret_env
+from pulumi_slipway.release.commits import lacking
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import World
 from pulumi_slipway.release.promotion import promote
@@ -32,7 +33,10 @@ def wanted_image(
     if rule and promoted is not None and run.action is Action.DEPLOY:
         if asked is not None:
             asked = _resolved(asked, environment, preview=preview, warn=warn)
-        choice = promote(subject.name, rule, promoted, world.observed, asked, datetime.now(UTC), confirmed=confirmed)
+        head = "" if preview else run.provenance.get("commit", "")  # a merge request's is nowhere yet
+        lacks = lacking(head, lambda line: tell(f"{subject.name}: {line}"))
+        now = datetime.now(UTC)
+        choice = promote(subject.name, rule, promoted, world.observed, asked, now, confirmed=confirmed, lacks=lacks)
         tell(f"{subject.name}: {choice.why}")
         asked = choice.image
     wanted = asked or live

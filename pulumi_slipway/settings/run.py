@@ -10,7 +10,8 @@ from pulumi_slipway.core.action import IMAGE, Action, variable
 from pulumi_slipway.settings.types import ImageReference
 
 ACTION, WORKLOADS, TAKE_OVER = "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS", "SLIPWAY_TAKE_OVER"
-NAMES = (IMAGE, ACTION, WORKLOADS, TAKE_OVER)
+RELEASE = "SLIPWAY_RELEASE"
+NAMES = (IMAGE, ACTION, WORKLOADS, TAKE_OVER, RELEASE)
 
 PROVENANCE = {
     "commit": "CI_COMMIT_SHA",
@@ -20,6 +21,7 @@ PROVENANCE = {
     "pipelineUrl": "CI_PIPELINE_URL",
     "job": "CI_JOB_URL",
     "actor": "GITLAB_USER_LOGIN",
+    "promoted": "SLIPWAY_PROMOTED",
 }
 """What the audit annotations say of a run, and which of GitLab's predefined variables tells it."""
 
@@ -40,6 +42,8 @@ class Run:
     """SLIPWAY_WORKLOADS: the workloads that the action is for, the others are held as they are. Empty: all."""
     take_over: str = ""
     """SLIPWAY_TAKE_OVER: the stack, as `<project>/<name>`, whose workloads become this one's."""
+    release: str = ""
+    """SLIPWAY_RELEASE: id of the release that a rollback goes back to. Empty: the one before."""
 
 
 def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = True) -> tuple[Run, list[str]]:
@@ -53,6 +57,9 @@ def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = 
     action = given.get(ACTION, Action.DEPLOY.value)
     if action not in list(Action):
         mistakes.append(f'{ACTION}: got "{action}"; must be one of {", ".join(Action)}')
+    release = given.get(RELEASE, "")
+    if release and action != Action.ROLLBACK:
+        mistakes.append(f"{RELEASE}: names what {ACTION}={Action.ROLLBACK} goes back to; set both, or neither")
     only = frozenset(name.strip() for name in given.get(WORKLOADS, "").split(",") if name.strip())
     for name in sorted(only - set(known.values()) if known and whole else ()):
         mistakes.append(f"{WORKLOADS}: {name} is no workload of this stack; there are {', '.join(known.values())}")
@@ -75,7 +82,7 @@ def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = 
             mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
     provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
     valid = Action(action) if action in list(Action) else Action.DEPLOY
-    return Run(valid, images, provenance, only, given.get(TAKE_OVER, "")), mistakes
+    return Run(valid, images, provenance, only, given.get(TAKE_OVER, ""), release), mistakes
 
 
 def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:

@@ -317,15 +317,19 @@ class Delivery:
         """The pipeline of a schedule."""
         return self.start(branch, jobs, {"CI_PIPELINE_SOURCE": "schedule", "SLIPWAY_SCHEDULE": what}).wait()
 
-    def again(self, before: Outcome, *jobs: str) -> Outcome:
-        """Jobs of an earlier pipeline, as somebody runs them from GitLab's page: its checkout, its artifacts."""
-        return self.start_again(before, *jobs).wait()
+    def again(self, before: Outcome, *jobs: str, **variables: str) -> Outcome:
+        """Jobs of an earlier pipeline, as somebody runs them from GitLab's page: its checkout, its artifacts.
 
-    def start_again(self, before: Outcome, *jobs: str) -> Running:
+        `variables`: what the person gives to the job there.
+        """
+        return self.start_again(before, *jobs, **variables).wait()
+
+    def start_again(self, before: Outcome, *jobs: str, **variables: str) -> Running:
         """The same, while the test does something else."""
         arguments = json.loads((before.checkout.parent / "arguments.json").read_text())
         home = before.checkout.parent / "home"
-        return Running([*arguments, *jobs], before.checkout, self._environ(home))
+        given = [f"--variable={name}={value}" for name, value in variables.items()]
+        return Running([*arguments, *given, *jobs], before.checkout, self._environ(home))
 
     def start(
         self, branch: str, jobs: Sequence[str] = (), variables: Mapping[str, str] | None = None,
@@ -415,6 +419,15 @@ class Delivery:
             items = admin.get(f"{group}/namespaces/{self.namespace(environment)}/{quote(kind)}").json()["items"]
         # What is on its way out waits for its pods' grace.
         return sorted(i["metadata"]["name"] for i in items if not i["metadata"].get("deletionTimestamp"))
+
+    def object(self, environment: str, path: str) -> dict[str, Any] | None:
+        """An object of an environment, like `apps/v1/deployments/myapp` or `v1/configmaps/x`; None where it is gone."""
+        version, _, rest = path.rpartition("/")[0].rpartition("/")
+        name = path.rpartition("/")[2]
+        group = f"/api/{version}" if "/" not in version else f"/apis/{version}"
+        with kubernetes() as admin:
+            answer = admin.get(f"{group}/namespaces/{self.namespace(environment)}/{rest}/{name}")
+        return answer.json() if answer.status_code == 200 else None
 
     def discard(self) -> None:
         """Takes away what is in the cluster."""

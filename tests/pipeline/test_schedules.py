@@ -48,10 +48,14 @@ def test_drift_is_told_in_an_issue_which_closes_when_it_is_gone(live: Delivery) 
     assert issues(live, "closed") == ["staging differs from what was deployed"]
 
 
-def test_settling_starts_nothing(live: Delivery) -> None:
-    before = live.image("staging")
-    live.schedule("settle", "settle_staging").expect()
-    assert live.image("staging") == before
+def test_a_release_that_failed_and_was_taken_back_is_no_drift(live: Delivery) -> None:
+    version = live.version("staging")
+    live.git("checkout", "--quiet", "develop")
+    live.commit("impatient", {"Pulumi.staging.yaml": live.stack_file("staging", progressDeadline="20s")})
+    live.release(CRASH="true")
+    assert live.push("develop", "build", "deploy_staging").status != 0
+    assert live.version("staging") == version
+    live.schedule("drift", "drift_staging").expect()
 
 
 def test_without_a_token_for_gitlab_drift_fails_the_pipeline(live: Delivery) -> None:

@@ -22,6 +22,7 @@ def ledger(*entries):
     return Observed(ledger=tuple(Record(n, one, outcome, at, at, 1.0) for n, (one, outcome) in enumerate(entries, 1)))
 
 
+UNKNOWN = "0123456789"
 NOTHING = ledger()
 LIVE = ledger((V1, HEALTHY))
 UNDER_WAY = ledger((V1, HEALTHY), (V2, PROGRESSING))
@@ -29,6 +30,7 @@ WAITS = ledger((V1, HEALTHY), (V2, PAUSED))
 FIRST = ledger((V1, PROGRESSING))
 FAILED = ledger((V1, HEALTHY), (V2, HEALTHY), (V3, DEGRADED))
 TWO = ledger((V1, HEALTHY), (V2, HEALTHY))
+THREE = ledger((V1, HEALTHY), (V2, HEALTHY), (V3, HEALTHY))
 TWICE = ledger((V1, HEALTHY), (V2, HEALTHY), (V1, HEALTHY))
 ONLY_FAILED = ledger((V1, DEGRADED))
 
@@ -43,6 +45,10 @@ ROWS = {
     ],
     ("rollback", "the last one is Healthy", "the newest Healthy one before it"): [(TWO, V1), (TWICE, V2)],
     ("rollback", "no Healthy one before it", REFUSED): [(NOTHING, None), (LIVE, None), (ONLY_FAILED, None)],
+    ("rollback", "a Healthy one has the id that is named", "that one"): [
+        (THREE, V1, V1.id), (THREE, V2, V2.id), (TWICE, V2, V2.id), (WAITS, V1, V1.id), (LIVE, V1, V1.id),
+    ],
+    ("rollback", "none has", REFUSED): [(THREE, None, UNKNOWN), (FAILED, None, V3.id), (NOTHING, None, V1.id)],
     ("settle", "anything", "what is there, held"): [
         (WAITS, V2),
         (UNDER_WAY, V2),
@@ -77,14 +83,20 @@ def test_the_table_is_what_is_tested_here():
 
 @pytest.mark.parametrize("row", ROWS, ids=" ".join)
 def test_each_row_of_the_table(row):
-    for seen, release_ in ROWS[row]:
+    for seen, release_, *named in ROWS[row]:
         action = Action(row[0])
         if row[2] == REFUSED:
             assert release_ is None
             with pytest.raises(NothingToDo, match=rf"^workload app: SLIPWAY_ACTION={action}: \w"):
-                goal("app", seen, V3, action)
+                goal("app", seen, V3, action, *named)
         else:
-            assert goal("app", seen, V3, action).release == release_
+            assert goal("app", seen, V3, action, *named).release == release_
+
+
+def test_a_named_release_that_is_live_stays_and_one_that_is_not_there_is_told_with_those_that_are():
+    assert goal("app", THREE, V3, Action.ROLLBACK, V3.id).why == f"{V3.id} is live already"
+    with pytest.raises(NothingToDo, match=f"{UNKNOWN} is no Healthy release of its ledger.*{V3.id}, {V2.id}, {V1.id}$"):
+        goal("app", THREE, V3, Action.ROLLBACK, UNKNOWN)
 
 
 def test_only_a_paused_release_is_past_its_pause():

@@ -421,6 +421,12 @@ def test_no_pulumi_and_no_preview_are_told_in_one_line(tmp_path: Path, monkeypat
         put_note(tmp_path)
 
 
-def test_drift_of_a_stack_that_has_no_file_makes_no_stack(tmp_path: Path) -> None:
+def test_drift_of_a_stack_that_is_none_and_has_no_file_is_a_name_misspelt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def none(arguments: list[str], **_: Any) -> str:
+        raise engine.PulumiFailed("`pulumi stack export`: no stack named 'nosuch' found")
+
+    monkeypatch.setattr(engine, "read", none)
     with pytest.raises(UserError, match=r"Pulumi\.nosuch\.yaml: there is no such file"):
         drift.drift(tmp_path, "nosuch")

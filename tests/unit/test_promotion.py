@@ -53,6 +53,19 @@ def test_what_is_live_stays_whatever_the_other_says():
     assert promote("web", RULE, (), own(record(1, "e", 9)), image("e"), NOW).image == image("e")
 
 
+def test_what_lacks_what_this_pipelines_commit_has_is_refused_and_told_where_it_is_live():
+    def behind(commits):
+        assert commits == ("c2",)
+        return "is of commit c2, which lacks x"
+
+    staging = (record(1, "a", 500), record(2, "b", 60, provenance={"commit": "c2"}))
+    with pytest.raises(NotPromoted, match=f"{'b' * 64} is of commit c2, which lacks x: bring that to staging first$"):
+        promote("web", RULE, staging, own(record(1, "a", 400)), None, NOW, lacks=behind)
+    found = promote("web", RULE, staging, own(record(1, "b", 50)), None, NOW, lacks=behind)
+    assert found.image is None
+    assert found.why.endswith("nothing newer that is verified; what is live is of commit c2, which lacks x")
+
+
 def test_with_nothing_verified_what_is_live_stays_and_a_first_deployment_is_refused():
     found = promote("web", RULE, (record(1, "c", 5),), own(record(1, "a", 400)), None, NOW)
     assert found.image is None

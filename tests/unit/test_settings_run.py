@@ -34,6 +34,12 @@ def test_the_narrower_variable_wins() -> None:
     }
 
 
+def test_a_named_release_is_for_a_rollback() -> None:
+    assert parse(STACK, {"SLIPWAY_ACTION": "rollback", "SLIPWAY_RELEASE": "a1"}, file="f").run.release == "a1"
+    with pytest.raises(SettingsError, match=r"^SLIPWAY_RELEASE: names what SLIPWAY_ACTION=rollback goes back to"):
+        parse(STACK, {"SLIPWAY_RELEASE": "a1"}, file="f")
+
+
 def test_an_empty_variable_is_unset() -> None:
     assert parse(STACK, {"SLIPWAY_IMAGE": "", "SLIPWAY_ACTION": " "}, file="f").run == Run()
 

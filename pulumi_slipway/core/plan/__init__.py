@@ -25,7 +25,9 @@ STRATEGIES: Mapping[Strategy, type[Case]] = {
 }
 
 
-def plan(workload: str, observed: Observed, desired: Release, action: Action, rules: Rules) -> Plan:
+def plan(  # noqa: PLR0917
+    workload: str, observed: Observed, desired: Release, action: Action, rules: Rules, named: str = ""
+) -> Plan:
     """The plan of one run. `core.goal` says which release; this table and its strategy's say how it gets there.
 
     Of any strategy, and before what its own table says:
@@ -38,4 +40,4 @@ def plan(workload: str, observed: Observed, desired: Release, action: Action, ru
 
     Raises NothingToDo where the action has nothing to act on.
     """
-    return STRATEGIES[rules.strategy](observed, goal(workload, observed, desired, action), rules).plan()
+    return STRATEGIES[rules.strategy](observed, goal(workload, observed, desired, action, named), rules).plan()
