@@ -24,6 +24,7 @@ from pulumi_slipway.preflight.environment import (
     ledgers_before,
     needed_rights,
     policy_warnings,
+    refuse_shared_objects,
     refuse_shared_pods,
 )
 from pulumi_slipway.release.image import ImageUnresolved
@@ -72,6 +73,7 @@ class Planner:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
         subjects = self._subjects(workloads)
+        refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
         exists = self._namespace(kinds, subjects, preview=preview)
         with cluster.as_preflight_error(self.client):
