@@ -82,7 +82,9 @@ class Planner:
             others = of_other_stacks(there, found or {})
             refuse_to_adopt(subjects, others, settings, run)
             if whole:
-                for line in removed(there - set(subjects) - set(others), settings, self.before_write.state):
+                renamed = {str(it.workload.renamed_from) for it in subjects.values()}
+                gone = there - set(subjects) - set(others) - renamed
+                for line in removed(gone, settings, self.before_write.state):
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)

@@ -15,7 +15,7 @@ from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release,
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, ledger, manifests
+from pulumi_slipway.release import checks, ledger, manifests, renamed
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
@@ -23,8 +23,8 @@ from pulumi_slipway.release.observe import Snapshot, World, observe, release_sec
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.release.service_ports import behind, pod_ports, services
-from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.release.target import unknown_ports
+from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.source.content import content_of
 
@@ -94,6 +94,8 @@ def prepare(
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
+    if found is not None and subject.workload.renamed_from:
+        renamed.refuse_halves(found, subject, world, run)
     confirmed = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
     if confirmed:  # nothing waits here: what waits is in the environment before this one
         run = replace(run, action=Action.DEPLOY)
@@ -120,6 +122,8 @@ def prepare(
     if secret:
         known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
     decided = plan(subject.name, world.observed, desired, run.action, rules)
+    if found is not None and subject.workload.renamed_from:
+        renamed.refuse_to_wait(found, subject, decided)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
         for track in decided.tracks
