@@ -18,8 +18,10 @@ ARTICLES = "IMAGE_PLACEHOLDER"
 REPOSITORY, TAG = "slipway.invalid/image", "0.0.0-slipway"
 IMAGE = f"{REPOSITORY}:{TAG}"
 """What a chart is given as its image's repository and tag: no registry has it, and the tag is a version and a label."""
-REFERENCE = re.compile(rf"([\w.-]+(:\d+)?/)*{re.escape(REPOSITORY)}(?P<version>(:[\w.-]+)*(@sha256:[0-9a-f]{{64}})?)")
-"""What a chart makes of it: with a registry in front, and a tag or a digest of its own values behind."""
+REFERENCE = re.compile(
+    rf"([\w.-]+(:\d+)?/)*({re.escape(REPOSITORY)}|(?P<whole>{ARTICLES}))(?P<version>(:[\w.-]+)*(@sha256:[0-9a-f]{{64}})?)"
+)
+"""What charts and overlays make of them: with a registry in front, and a tag or a digest of their own behind."""
 
 AUTOSCALER = "HorizontalPodAutoscaler"
 
@@ -76,8 +78,8 @@ def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manife
         return node
     repository, _, digest = image.partition("@")
     short = digest.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
-    whole = REFERENCE.sub(lambda found: image if found["version"] else repository, node)
-    return whole.replace(ARTICLES, image).replace(TAG, short)
+    whole = REFERENCE.sub(lambda found: image if found["version"] or found["whole"] else repository, node)
+    return whole.replace(TAG, short)
 
 
 def marked(container: Manifest) -> bool:

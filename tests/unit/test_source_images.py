@@ -24,6 +24,9 @@ OLD = "sha256:" + "1" * 64
         f"docker.io/{IMAGE}",  # image.registry, global.imageRegistry
         f"mirror.example.com:5000/{IMAGE}@{OLD}",
         "slipway.invalid/image:v0.0.0-slipway",
+        "IMAGE_PLACEHOLDER",
+        "IMAGE_PLACEHOLDER:1.0",  # an overlay's newName, or a repository among a chart's values
+        f"docker.io/IMAGE_PLACEHOLDER@{OLD}",
     ],
 )
 def test_whatever_a_chart_makes_of_the_placeholders_is_the_image(rendered):
