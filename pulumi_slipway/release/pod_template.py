@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from pulumi_slipway.core.model import Manifest, Observed, Release
+from pulumi_slipway.core.model import Manifest, Observed, Phase, Release
 from pulumi_slipway.release.manifests import Subject, ownership
 from pulumi_slipway.settings import Probe
 
@@ -20,11 +20,24 @@ def pod_template(
         return _own_template(subject, image, secret), {}
     template, copies = subject.source.pod_template(image, secret, former=True)
     former = _adopted_template(subject, template)
-    known = Release.of(former).id
-    if observed and (observed.known(known) or any(it.release == known for it in observed.tracks.values())):
+    if observed and _lives(Release.of(former), observed) and _found(subject, former):
         return former, copies
     template, copies = subject.source.pod_template(image, secret)
     return _adopted_template(subject, template, subject.source.selecting), copies
+
+
+def _lives(release: Release, observed: Observed) -> bool:
+    """Whether it runs, or was Healthy: then it is left as it is."""
+    records = [it for it in observed.ledger if it.release.id == release.id and it.outcome is not Phase.DEGRADED]
+    return bool(records) or any(it.release == release.id and it.available for it in observed.tracks.values())
+
+
+def _found(subject: Subject, template: Manifest) -> bool:
+    """Whether the author's Service finds these pods."""
+    assert subject.source is not None  # noqa: S101
+    selector: Manifest = subject.source.service["spec"]["selector"]
+    labels: Manifest = template["metadata"]["labels"]
+    return selector.items() <= labels.items()
 
 
 def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:

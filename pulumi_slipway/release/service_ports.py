@@ -12,7 +12,7 @@ from pulumi_slipway.core.plan import Plan, Way
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.manifests import SKIP_AWAIT, Subject
 from pulumi_slipway.release.observe import World
-from pulumi_slipway.source.ports import elsewhere, leads_to, name, target
+from pulumi_slipway.source.ports import leads_to, name, target
 from pulumi_slipway.source.rendered import SourceError
 
 
@@ -81,7 +81,7 @@ def ports_of(
     there = {it["port"]: target(it) for it in (live or {}).get("spec", {}).get("ports") or ()}
     made: list[Manifest] = []
     for port in ports:
-        wanted = [elsewhere(port, ports, own, spec) for spec in specs]
+        wanted = [source.number(port, ports, it) for it in templates]
         called = name(port, own)
         forms = [target(port), *([called] if called else []), *(it for it in wanted if it is not None)]
         if called and there.get(port["port"]) == called:
@@ -95,11 +95,8 @@ def ports_of(
 
 def numbers(subject: Subject, service: Manifest, template: Manifest) -> list[tuple[Manifest, int | None]]:
     """Each port of a Service with the number that it has in the pods of a release."""
-    ports, spec = service["spec"]["ports"], template["spec"]
-    if subject.source is None:
-        return [(port, leads_to(port, spec)) for port in ports]
-    own = subject.source.deployment["spec"]["template"]["spec"]
-    return [(port, elsewhere(port, ports, own, spec)) for port in ports]
+    ports, source = service["spec"]["ports"], subject.source
+    return [(it, source.number(it, ports, template) if source else leads_to(it, template["spec"])) for it in ports]
 
 
 def checked_ports(subject: Subject, template: Manifest) -> dict[str, tuple[str, int]]:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.source.images import goes_along
 from pulumi_slipway.source.ports import asked, declared, protocol, target
-from pulumi_slipway.source.rendered import ARTICLES
+from pulumi_slipway.source.rendered import ARTICLES, marked
 
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 
@@ -33,8 +34,11 @@ def completed(deployment: Manifest, services: Sequence[Manifest], container: str
     spec = whole["spec"]["template"]["spec"]
     literal = next(str(it.get("image", "")) for it in _containers(deployment) if it["name"] == container)
     for one in (*spec.get("initContainers", ()), *spec["containers"]):
-        if literal and one.get("image") == literal and one["name"] != container:
-            one["image"] = ARTICLES
+        text = str(one.get("image", ""))
+        if one["name"] == container or not goes_along(text, literal):
+            continue
+        one["image"] = ARTICLES
+        if not marked({"image": text}):
             added.append(f"image of {one['name']}: the release's, since it is the same as that of {container}")
     added += _named(spec, [port for one in services for port in one["spec"]["ports"]], container)
     return Completed(whole, former, tuple(added), literal)

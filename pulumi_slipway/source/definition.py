@@ -12,7 +12,7 @@ from pulumi_slipway.source import find
 from pulumi_slipway.source.content import content_of, digest, secret_digest
 from pulumi_slipway.source.defaults import completed, unreached
 from pulumi_slipway.source.images import of_release, refuse_half_filled
-from pulumi_slipway.source.ports import asked
+from pulumi_slipway.source.ports import asked, declared, elsewhere, target
 from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, SourceError, filled, readable
 from pulumi_slipway.source.validate import refuse_place, refuse_twice, refuse_types
 
@@ -68,9 +68,12 @@ class Definition:
                 found |= set(_mapping(selector.get("matchLabels")) or (selector if one["kind"] == "Service" else ()))
         return found
 
-    def follows(self, other: Rendered) -> bool:
-        """Whether this is a Service that moves with the workload's own."""
-        return any(one.kind == other.kind and one.name == other.name for one in self.beside)
+    def number(self, port: Manifest, ports: Sequence[Manifest], template: Manifest) -> int | None:
+        """The number that a port of one of its Services has in the pods of a release, whichever; None: unknown."""
+        said = (self.former or self.deployment)["spec"]["template"]["spec"]
+        own, to = self.deployment["spec"]["template"]["spec"], target(port)
+        declares = isinstance(to, str) or any(it["containerPort"] == to for it in declared(said))
+        return elsewhere(port, ports, own, template["spec"], said=declares)
 
     @property
     def autoscaler(self) -> Manifest | None:

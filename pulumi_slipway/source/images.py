@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pulumi_slipway.core.model import Manifest
-from pulumi_slipway.source.rendered import ARTICLES, REPOSITORY, TAG, Rendered, SourceError, filled
+from pulumi_slipway.source.rendered import ARTICLES, REFERENCE, REPOSITORY, TAG, Rendered, SourceError, filled
 
 SAMPLE = f"registry.invalid/app@sha256:{'0' * 64}"
 
@@ -24,16 +24,21 @@ def containers(node: object) -> Iterator[dict[str, Any]]:
             yield from containers(value)
 
 
+def goes_along(image: str, literal: str) -> bool:
+    """Whether an image is the release's: what a chart makes of its image values, or the workload's very text."""
+    return REFERENCE.fullmatch(image) is not None or bool(literal and image == literal)
+
+
 def of_release(one: Rendered, literal: str) -> Rendered:
     """The object with the placeholder where it has the image that the workload's container has in the source.
 
     A worker, an init container or a CronJob of the same code goes with the release; else it would stay behind.
     """
-    if not literal or not any(it["image"] == literal for it in containers(one.manifest)):
+    if not any(goes_along(it["image"], literal) for it in containers(one.manifest)):
         return one
     manifest: Manifest = json.loads(json.dumps(one.manifest))
     for it in containers(manifest):
-        if it["image"] == literal:
+        if goes_along(it["image"], literal):
             it["image"] = ARTICLES
     return Rendered(manifest, one.place)
 

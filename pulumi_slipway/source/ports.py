@@ -54,18 +54,20 @@ def asked(ports: Sequence[Manifest]) -> Manifest:
     return (says or tcp or list(ports))[0]
 
 
-def elsewhere(port: Manifest, ports: Sequence[Manifest], own: Manifest, spec: Manifest) -> int | None:
+def elsewhere(
+    port: Manifest, ports: Sequence[Manifest], own: Manifest, spec: Manifest, *, said: bool = True
+) -> int | None:
     """The number that a Service's port has in the pods of another release than the one that it was written for.
 
-    `ports`: all of the Service; `own`: the pods that it was written for. By the container port's name where both have
-    it; else the same number where the other release declares it, or declares none; else the only one that no other
-    port of the Service leads to. None: it can't be told.
+    `ports`: all of the Service; `own`: the pods that it was written for; `said`: whether their author declares it.
+    By the container port's name where both have it; else the same number where the other release declares it, or
+    nothing is declared; else the only one that no other port of the Service leads to. None: it can't be told.
     """
     called, number = name(port, own), leads_to(port, own)
     if called and (found := leads_to(port, spec, called)) is not None:
         return found
     there = [int(it["containerPort"]) for it in declared(spec) if protocol(it) == protocol(port)]
-    if not there or number in there:
+    if not said or not there or number in there:
         return number
     others = {leads_to(it, own) for it in ports if it is not port and protocol(it) == protocol(port)}
     left = [it for it in there if it not in others]

@@ -123,6 +123,39 @@ def test_what_an_earlier_version_released_is_left_as_it_is_and_its_port_is_refus
             target(new, seen)
 
 
+def test_what_the_author_never_declared_is_left_where_it_is():
+    """A second port that pods of an earlier version have without saying so."""
+    port = "{containerPort: 3000}"
+    text = GOOD.replace(
+        "[{port: 80, targetPort: 3000}]", "[{name: a, port: 80, targetPort: 3000}, {name: b, port: 9090}]"
+    )
+    objects = [Rendered(it, "x") for it in yaml.safe_load_all(text) if it]
+    workload = Workload.model_validate({"source": {"manifests": "x"}})
+    one = Subject.of("web", ENVIRONMENT, workload, define("web", workload.source, objects, "staging", 3))
+    assert port in text
+    assert one.source
+    former, _ = one.source.pod_template("app@sha256:1", None, former=True)
+    found, *_ = services(one, Pool.MAIN, [former, released(one).pod_template(STABLE)])
+    assert [it.get("targetPort") for it in found["spec"]["ports"]] == [3000, None]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "available", "left"),
+    [(Phase.HEALTHY, 0, True), (Phase.PAUSED, 0, True), (Phase.DEGRADED, 1, True), (Phase.DEGRADED, 0, False)],
+)
+def test_what_an_earlier_version_made_is_left_as_it_is_while_it_lives(outcome, available, left):
+    one = subject(3000, None)
+    assert one.source
+    former = pod_template(one, "app@sha256:1", None, world(released(one)).observed)[0]
+    assert Release.of(former) == released(one), "known in its new form"
+    old = {**former, "spec": {**former["spec"], "containers": [dict(former["spec"]["containers"][0])]}}
+    old["spec"]["containers"][0]["ports"] = [{"containerPort": 3000}]
+    release = Release.of(old)
+    tracks = {STABLE: Track(release.id, 2, 2, available, False, old)}
+    observed = Observed(tracks, Pool.MAIN, (Record(1, release, outcome, "", "", 1.0),))
+    assert (Release.of(pod_template(one, "app@sha256:1", None, observed)[0]) == release) is left
+
+
 SECOND = """---
 apiVersion: v1
 kind: Service
