@@ -32,12 +32,12 @@ def image_beside(plan: Plan, observed: Observed) -> str:
     return observed.committed.release.image if waits and observed.committed else plan.release.image
 
 
-def pointed(objects: Sequence[ExtraObject], services: Sequence[Manifest]) -> tuple[ExtraObject, ...]:
-    """The same, with those of its Services that move with the workload's own as this run points them."""
-    moved = {it["metadata"]["name"]: it for it in services}
+def pointed(objects: Sequence[ExtraObject], moved: Sequence[Manifest]) -> tuple[ExtraObject, ...]:
+    """The same, with those that go by the pods' ports as this run makes them; Services among them follow its own."""
+    known = {(it["kind"], it["metadata"]["name"]): it for it in moved}
     return tuple(
-        replace(it, wanted=Rendered(moved[it.wanted.name], it.wanted.place), follows=True)
-        if it.wanted.kind == "Service" and it.wanted.name in moved
+        replace(it, wanted=Rendered(found, it.wanted.place), follows=it.wanted.kind == "Service")
+        if (found := known.get((it.wanted.kind, it.wanted.name)))
         else it
         for it in objects
     )

@@ -22,7 +22,7 @@ from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
-from pulumi_slipway.release.service_ports import behind, pod_ports, services
+from pulumi_slipway.release.service_ports import behind, pod_ports, policies, running, services
 from pulumi_slipway.release.target import unknown_ports
 from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
@@ -130,6 +130,7 @@ def prepare(
     }
     others = extra_objects(kinds, subject, image_beside(decided, world.observed), exists=found is not None)
     service, *beside = _services(subject, world, decided, others, decided.pool)
+    pods = running(decided, world)
     preview_ = None
     if decided.preview:
         shown, *_ = _services(subject, world, decided, (), decided.preview)
@@ -142,10 +143,10 @@ def prepare(
         deployments=deployments,
         service=service,
         preview=preview_,
-        network_policy=manifests.network_policy(subject, pod_ports(subject, decided, world)),
+        network_policy=manifests.network_policy(subject, pod_ports(subject, pods)),
         configs=_configs(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        extra_objects=pointed(others, beside),
+        extra_objects=pointed(others, [*beside, *policies(subject, pods)]),
     )
 
 

@@ -12,6 +12,7 @@ from pulumi_slipway.core.plan import Plan, Way
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.manifests import SKIP_AWAIT, Subject
 from pulumi_slipway.release.observe import World
+from pulumi_slipway.source.definition import Definition
 from pulumi_slipway.source.ports import leads_to, name, target
 from pulumi_slipway.source.rendered import SourceError
 
@@ -114,11 +115,42 @@ def checked_ports(subject: Subject, template: Manifest) -> dict[str, tuple[str, 
     return found
 
 
-def pod_ports(subject: Subject, plan: Plan, world: World) -> list[int]:
-    """The numbers on which the pods of this run listen, those of the release before among them."""
-    templates = [it.template for it in plan.tracks] + [it.template for it in world.observed.tracks.values()]
-    found = {number for it in templates for _, number in numbers(subject, manifests.service(subject, plan.pool), it)}
+def running(plan: Plan, world: World) -> list[Manifest]:
+    """The pod templates of this run, those of the release before among them."""
+    return [it.template for it in plan.tracks] + [it.template for it in world.observed.tracks.values()]
+
+
+def pod_ports(subject: Subject, templates: Sequence[Manifest]) -> list[int]:
+    """The numbers on which these pods listen."""
+    service = manifests.service(subject, Pool.MAIN)
+    found = {number for it in templates for _, number in numbers(subject, service, it)}
     return sorted(it for it in found if it is not None)
+
+
+def policies(subject: Subject, templates: Sequence[Manifest]) -> Iterator[Manifest]:
+    """The source's network policies of the workload's pods, which let in what each of these pods listens on.
+
+    A number that a release changes is still asked of the pods of the one before.
+    """
+    source = subject.source
+    for one in source.others if source else ():
+        spec = one.manifest.get("spec") or {}
+        selector = (spec.get("podSelector") or {}).get("matchLabels") or {}
+        if one.kind != "NetworkPolicy" or source is None or not selector.items() <= source.labels.items():
+            continue
+        rules = []
+        for rule in spec.get("ingress") or ():
+            ports = [it for port in rule.get("ports") or () for it in _for_all(source, port, templates)]
+            rules.append({**rule, "ports": ports} if ports else rule)
+        yield {**one.manifest, "spec": {**spec, "ingress": rules}} if rules else one.manifest
+
+
+def _for_all(source: Definition, port: Manifest, templates: Sequence[Manifest]) -> list[Manifest]:
+    if not isinstance(port.get("port"), int) or "endPort" in port:
+        return [port]
+    found = [source.number(port, [port], it) for it in templates]
+    others = {it for it in found if it is not None and it != port["port"]}
+    return [port, *({**port, "port": number} for number in sorted(others))]
 
 
 def _no_way(subject: Subject, service: Manifest, port: Manifest, wanted: Sequence[int | None]) -> str:

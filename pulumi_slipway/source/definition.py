@@ -42,6 +42,12 @@ class Definition:
         return dict(self.deployment["spec"]["selector"]["matchLabels"])
 
     @property
+    def labels(self) -> Manifest:
+        """The labels of its pods."""
+        found: Manifest = self.deployment["spec"]["template"]["metadata"].get("labels") or {}
+        return found
+
+    @property
     def replicas(self) -> int:
         """The author's number of pods; Kubernetes' default is 1."""
         return int(self.deployment["spec"].get("replicas", 1))
@@ -88,10 +94,9 @@ class Definition:
     @property
     def disruption_budget(self) -> bool:
         """Whether the source has a budget for the pods."""
-        labels = self.deployment["spec"]["template"]["metadata"].get("labels", {})
         budgets = [it.manifest.get("spec") or {} for it in self.others if it.kind == "PodDisruptionBudget"]
         wanted = [(budget.get("selector") or {}).get("matchLabels") for budget in budgets]
-        return any(one and one.items() <= labels.items() for one in wanted)
+        return any(one and one.items() <= self.labels.items() for one in wanted)
 
     def pod_template(
         self, image: str, secret: str | None, *, former: bool = False

@@ -18,7 +18,7 @@ from pulumi_slipway.release.observe import World
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rollout import ReleaseFailed
 from pulumi_slipway.release.rules import rules_of
-from pulumi_slipway.release.service_ports import behind, checked_ports, pod_ports, services
+from pulumi_slipway.release.service_ports import behind, checked_ports, pod_ports, policies, running, services
 from pulumi_slipway.release.target import unknown_ports
 from pulumi_slipway.settings import Action, Environment, Workload
 from pulumi_slipway.settings.source import Source
@@ -192,10 +192,26 @@ def test_a_network_policy_lets_in_the_ports_of_all_pods_that_run():
     )
     seen = world(released(old))
     made = plan("web", seen.observed, released(new), Action.DEPLOY, rules_of(new.workload))
-    assert pod_ports(new, made, seen) == [3000, 8080]
-    policy = manifests.network_policy(new, pod_ports(new, made, seen))
+    numbers = pod_ports(new, running(made, seen))
+    assert numbers == [3000, 8080]
+    policy = manifests.network_policy(new, numbers)
     assert policy
     assert [it["port"] for it in policy["spec"]["ingress"][0]["ports"]] == [3000, 8080]
+
+
+POLICY = """---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: in}
+spec: {podSelector: {matchLabels: {app: APP}}, ingress: [{ports: [{port: 8080}, {port: 1, endPort: 9}]}, {from: []}]}
+"""
+
+
+@pytest.mark.parametrize(("app", "ports"), [("web", [8080, 3000, 1]), ("other", None)])
+def test_a_policy_of_the_source_lets_in_the_ports_of_all_pods_that_run(app, ports):
+    new = subject(8080, "http", more=POLICY.replace("APP", app))
+    found = [*policies(new, [released(it).pod_template(STABLE) for it in (subject(3000, "http"), new)])]
+    assert [[it["port"] for it in one["spec"]["ingress"][0]["ports"]] for one in found] == ([ports] if ports else [])
 
 
 def test_a_check_asks_the_port_that_its_release_has():
