@@ -9,7 +9,7 @@ from lightkube.resources.core_v1 import Service
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
-from tests.engine.strategies import STEPS, some
+from tests.engine.strategies import STEPS, soak, some
 from tests.engine.test_ports import source
 
 STRATEGIES = {
@@ -19,8 +19,8 @@ STRATEGIES = {
 }
 
 
-@pytest.mark.parametrize("version", ["v2", "v1"])
-@pytest.mark.parametrize("strategy", some("rolling", "blueGreen"))
+@pytest.mark.parametrize("version", ["v2", pytest.param("v1", marks=soak)])
+@pytest.mark.parametrize("strategy", some("rolling"))
 def test_a_rename_moves_users_over_without_losing_a_request(strategy, version, project, namespace, images, admin, load):
     (project.directory / "web.yaml").write_text(source())
     settings = {
