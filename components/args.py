@@ -38,6 +38,8 @@ class ApplicationArgs:
     """By tag or digest. SLIPWAY_IMAGE wins; with neither, what is live is kept."""
     source: Block | None = None
     """Manifests, a kustomization or a chart that describe it."""
+    renamed_from: str | None = None
+    """What it was called before, by its name in the cluster."""
     depends_on: Sequence[str] | None = None
     """Workloads of the same `EnvironmentArgs.workloads` that must be Healthy first. Elsewhere: `opts.depends_on`."""
     replicas: int | None = None

@@ -17,10 +17,11 @@ NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
 """Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""
 
 
-def ordered(objects: Sequence[ExtraObject]) -> tuple[list[ExtraObject], list[ExtraObject]]:
-    """What is made before the tracks, in the order of kinds, and what comes after them."""
-    first = sorted((it for it in objects if it.wanted.kind in ORDER), key=lambda it: ORDER.index(it.wanted.kind))
-    return first, [it for it in objects if it.wanted.kind not in ORDER]
+def ordered(objects: Sequence[ExtraObject]) -> tuple[list[ExtraObject], list[ExtraObject], list[ExtraObject]]:
+    """What is made before the tracks, in the order of kinds, what is with the Service, and what comes after them."""
+    before = [it for it in objects if it.wanted.kind in ORDER and not it.follows]
+    first = sorted(before, key=lambda it: ORDER.index(it.wanted.kind))
+    return first, [it for it in objects if it.follows], [it for it in objects if it.wanted.kind not in ORDER]
 
 
 def extra_objects(

@@ -24,6 +24,7 @@ from pulumi_slipway.preflight.environment import (
     ledgers_before,
     needed_rights,
     policy_warnings,
+    refuse_shared_objects,
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
@@ -73,6 +74,7 @@ class Planner:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
         subjects = self._subjects(workloads)
+        refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
         exists = self._namespace(kinds, subjects, preview=preview)
         with cluster.as_preflight_error(self.client):
@@ -81,7 +83,9 @@ class Planner:
             others = of_other_stacks(there, found or {})
             refuse_to_adopt(subjects, others, settings, run)
             if whole:
-                for line in removed(there - set(subjects) - set(others), settings, self.before_write.state):
+                renamed = {str(it.workload.renamed_from) for it in subjects.values()}
+                gone = there - set(subjects) - set(others) - renamed
+                for line in removed(gone, settings, self.before_write.state):
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)

@@ -61,5 +61,5 @@ def _url(subject: Subject) -> str:
     ingress = subject.workload.ingress
     if ingress:
         return f"{'https' if ingress.tls_secret else 'http'}://{ingress.host}{ingress.path}"
-    port = subject.source.service["spec"]["ports"][0]["port"] if subject.source else subject.workload.service.port
+    port = subject.source.asked["port"] if subject.source else subject.workload.service.port
     return f"http://{subject.called('Service')}.{subject.namespace}.svc:{port}"

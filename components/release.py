@@ -5,7 +5,7 @@ Killed anywhere, the next run finds the inputs unrecorded and asks the gate agai
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from typing import Any
@@ -40,8 +40,18 @@ from pulumi_slipway.release.live import SCALER
 class Release:
     """Declares what carries a workload's releases. `committed` is the resource that is written when all is done."""
 
-    def __init__(self, name: str, planned: Planned, parent: pulumi.Resource, needed: Sequence[pulumi.Resource]) -> None:
-        """`needed`: what the pods need: there before them, and gone after them."""
+    def __init__(
+        self,
+        name: str,
+        planned: Planned,
+        parent: pulumi.Resource,
+        needed: Sequence[pulumi.Resource],
+        beside: Callable[[Sequence[pulumi.Resource]], Sequence[pulumi.Resource]] = lambda after: (),
+    ) -> None:
+        """`needed`: what the pods need: there before them, and gone after them.
+
+        `beside`: declares the Services that move with the workload's own, after the resources that it is given.
+        """
         self._name, self._planned, self._parent, self._needed = name, planned, parent, needed
         self._prepared, plan = planned.prepared, planned.prepared.plan
         self._passed = LEDGER not in plan.gates
@@ -57,7 +67,8 @@ class Release:
             moving(name, self._standing)
         made: dict[str, KubernetesObject] = {}
         for operation in plan.operations():
-            made[operation.what] = self._declared(operation, [made[other] for other in operation.after])
+            also = beside([made[SERVICE]]) if operation.what == LEDGER else ()
+            made[operation.what] = self._declared(operation, [*(made[other] for other in operation.after), *also])
         self.committed = made[LEDGER]
 
     def reached(self) -> dict[str, pulumi.Output[Any]]:
@@ -106,14 +117,14 @@ class Release:
 
     def _object(self, operation: Operation) -> tuple[str, str, Manifest]:
         """Kind, what its name adds to the workload's, and content."""
-        subject, plan = self._prepared.subject, self._prepared.plan
+        subject = self._prepared.subject
         if operation.track:
             return "Deployment", operation.track.track.suffix, self._with_provenance(operation.track)
         match operation.what:
-            case kind if kind == PREVIEW and plan.preview:
-                return "Service", manifests.PREVIEW, manifests.preview_service(subject, plan.preview)
+            case kind if kind == PREVIEW:
+                return "Service", manifests.PREVIEW, self._prepared.preview or {}
             case kind if kind == SERVICE:
-                return "Service", "", manifests.service(subject, plan.pool)
+                return "Service", "", self._prepared.service
             case _:
                 return "ConfigMap", ledger.SUFFIX, {"metadata": subject.metadata(ledger.SUFFIX, self._told())}
 

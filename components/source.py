@@ -1,7 +1,7 @@
 """Renders a workload's source by the kubernetes provider's own invokes: a CI image needs no further tool."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, Sou
 
 FILE_LIMIT = 10 << 20
 """Bytes of a file of manifests or values."""
+SCHEMA = "specifications of the schema"
+"""What Helm says where a chart's values.schema.json refuses a value."""
 
 
 def definition(name: str, workload: Workload, namespace: str, provider: pulumi.ProviderResource) -> Definition | None:
@@ -82,11 +84,9 @@ class Renderer:
             if given is not None and not isinstance(given, dict):
                 raise SourceError(f"{self._prefix}.helm.valuesFiles: {name} must be a mapping, as a values.yaml is")
             values = _merged(values, given or {})
-        values = _merged(_merged(values, helm.values), _image(helm.image))
         options: dict[str, Any] = {
             "release_name": release,
             "namespace": self._namespace,
-            "values": values,
             "include_test_hook_resources": True,
         }
         if helm.local:
@@ -100,8 +100,19 @@ class Renderer:
             options |= {"chart": helm.chart, "version": helm.version}
             if helm.repo:
                 options["fetch_opts"] = {"repo": helm.repo}
-        found = self._invoke("helm:template", place, {"jsonOpts": json.dumps(options)})
-        return [Rendered(it, place) for it in found]
+        values = _merged(values, helm.values)
+        tried: SourceError | None = None
+        for image in _images(helm.image):
+            given = {**options, "values": _merged(values, image)}
+            try:
+                found = self._invoke("helm:template", place, {"jsonOpts": json.dumps(given)})
+            except SourceError as error:
+                tried = tried or error
+                if SCHEMA not in str(error):
+                    break
+            else:
+                return [Rendered(it, place) for it in found]
+        raise tried or SourceError(place)
 
     def _files(self, key: str, patterns: tuple[str, ...]) -> list[Path]:
         files: dict[Path, None] = {}
@@ -142,11 +153,17 @@ def _read(prefix: str, path: Path) -> str:
         raise SourceError(f"{prefix}: {path} is not UTF-8 text") from None
 
 
-def _image(paths: HelmImage) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if paths.repository:
-        values = _merged(values, _at(paths.repository, REPOSITORY if paths.tag else IMAGE))
-    return _merged(values, _at(paths.tag, TAG)) if paths.tag else values
+def _images(paths: HelmImage) -> Iterator[dict[str, Any]]:
+    """The values of the image, and what else is tried where the chart's schema refuses the placeholders.
+
+    Whatever a chart makes of them, the workload's container gets the image that was asked for.
+    """
+    repository = _at(paths.repository, REPOSITORY if paths.tag else IMAGE) if paths.repository else {}
+    for tag in (TAG, f"v{TAG}") if paths.tag else ():
+        yield _merged(repository, _at(paths.tag or "", tag))
+    yield repository
+    if repository:
+        yield {}
 
 
 def _at(path: str, value: str) -> dict[str, Any]:

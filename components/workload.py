@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import pulumi
 
@@ -15,6 +15,7 @@ from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.release import Release
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release import manifests
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.prepare import VersionedConfig
@@ -74,14 +75,14 @@ class Workload(pulumi.ComponentResource):
         super().__init__("slipway:index:Workload", name, None, pulumi.ResourceOptions.merge(below, opts))
         self._name, self._planned = name, planned
         prepared, subject = planned.prepared, planned.prepared.subject
-        first, rest = ordered(prepared.extra_objects)
+        first, follow, rest = ordered(prepared.extra_objects)
 
         needed: list[pulumi.Resource] = [_config(name, key, it, planned, self) for key, it in prepared.configs.items()]
         needed += [*planned.after, *extra_objects(name, first, planned, self, after=planned.after)]
         self._made("PodDisruptionBudget", "budget", manifests.disruption_budget(subject), after=planned.after)
         self._made("Ingress", "ingress", manifests.ingress(subject), after=planned.after)
-        self._made("NetworkPolicy", "policy", manifests.network_policy(subject), after=planned.after)
-        released = Release(name, planned, self, needed)
+        self._made("NetworkPolicy", "policy", prepared.network_policy, after=planned.after)
+        released = Release(name, planned, self, needed, partial(extra_objects, name, follow, planned, self))
         self.committed = released.committed
         extra_objects(name, rest, planned, self, after=[self.committed])
         scaler = manifests.autoscaler(subject, prepared.plan.live)
@@ -95,12 +96,12 @@ class Workload(pulumi.ComponentResource):
         if not isinstance(args, Planned) and args.environment:
             args.environment.protect(subject.name, [self])
 
-    def _made(self, kind: str, what: str, manifest: dict[str, Any] | None, after: Sequence[pulumi.Resource]) -> None:
+    def _made(self, kind: str, what: str, manifest: Manifest | None, after: Sequence[pulumi.Resource]) -> None:
         if manifest is None:
             return
         planned = self._planned
         live = planned.prepared.world.live(kind)
-        wanted = declared(manifest, live, by=planned.prepared.by)
+        wanted = declared(dict(manifest), live, by=planned.prepared.by)
         works = guarded(planned.client, kind, wanted, live)
         opts = pulumi.ResourceOptions(parent=self, provider=planned.provider, depends_on=[*after])
         KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)

@@ -57,6 +57,18 @@ WRONG = [
         "slipway:environment.remove[0]",
         'got "myapp"; is in slipway:workloads too; take it out of one of them',
     ),
+    _stack(
+        "renamed-from-what-is-there",
+        ENVIRONMENT + "slipway:workloads: {api: {}, myapp: {renamedFrom: api}}",
+        "slipway:workloads.myapp.renamedFrom",
+        'got "api"; must name what no workload is called now',
+    ),
+    _workload(
+        "port-of-a-url",
+        "checks: {a: {http: {url: 'https://a', port: 80}}}",
+        ".checks.a.http",
+        "got a mapping; must have port only",
+    ),
     _stack("block-is-text", "slipway:environment: staging", "slipway:environment", 'got "staging"; must be a mapping'),
     _stack("block-is-a-list", "slipway:environment: [staging]", "slipway:environment", "got a list; must be a mapping"),
     _stack(

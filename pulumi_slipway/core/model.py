@@ -131,7 +131,7 @@ class Event(StrEnum):
     READY = "ready"
     """All pods of `track` are available."""
     REACHED = "reached"
-    """The Service sends to the pods of `track`, and to no others."""
+    """The Service sends to the pods of `track`, and to those of no other pool."""
     SWITCHED_BACK = "switchedBack"
     """The Service is pointed back to `track`."""
     ROLLED_BACK = "rolledBack"

@@ -78,7 +78,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Reached:
-    """Waits until a Service's endpoints are the ready pods of one track, all of them and no others."""
+    """Waits until the Services' endpoints are the ready pods of one track, on their ports, and none of another pool."""
 
     track: TrackName
     preview: bool = False

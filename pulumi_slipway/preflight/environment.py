@@ -57,6 +57,29 @@ def refuse_shared_pods(subjects: Iterable[Subject]) -> None:
         seen.append(subject)
 
 
+def refuse_shared_objects(subjects: Iterable[Subject]) -> None:
+    """Refuses two workloads that make the same object: each run of one would undo the other's; raises SourceError."""
+    makers: dict[tuple[str, str, str], Subject] = {}
+    shared: dict[tuple[str, str], list[str]] = {}
+    for subject in subjects:
+        made = [("apps", "Deployment", subject.name), ("", "Service", subject.called("Service"))]
+        for other in subject.source.others if subject.source else ():
+            group, _, _ = str(other.manifest["apiVersion"]).rpartition("/")
+            made.append((group, other.kind, other.name))
+        for one in made:
+            first = makers.setdefault(one, subject)
+            if first is not subject and (first.source or subject.source):
+                shared.setdefault((first.name, subject.name), []).append(f"{one[1]} {one[2]}")
+    if shared:
+        raise SourceError(
+            "\n".join(
+                f"slipway:workloads.{two}.source: makes the same objects as workload {one}: {', '.join(objects[:5])}"
+                f"{' …' if len(objects) > 5 else ''}: give each workload files of its own, or make one workload of both"
+                for (one, two), objects in shared.items()
+            )
+        )
+
+
 def _defined(subject: Subject, other: Rendered) -> bool:
     """Whether the source itself brings the definition of a custom kind."""
     others = subject.source.others if subject.source else ()

@@ -28,15 +28,16 @@ from pulumi_slipway.core.steps import (
     Scale,
     Step,
 )
-from pulumi_slipway.release import checks, manifests, rollout
+from pulumi_slipway.release import checks, reach, rollout
 from pulumi_slipway.release.checks.clock import InterruptibleClock
-from pulumi_slipway.release.checks.model import Status, Target, Verdict
+from pulumi_slipway.release.checks.model import Status, Verdict
 from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
 from pulumi_slipway.release.live import Live
-from pulumi_slipway.release.manifests import PREVIEW, Subject
+from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.rollout import CheckFailed, ReleaseFailed
 from pulumi_slipway.release.standing import standing
+from pulumi_slipway.release.target import target
 from pulumi_slipway.settings.checks import Check as CheckSettings
 from pulumi_slipway.settings.strategy import CanaryStep
 
@@ -205,24 +206,16 @@ class Conductor:
         self._note(Moment(Event.READY, track=step.track))
 
     def _reached(self, step: Reached) -> None:
-        """Endpoints are written by a controller: until it has seen a change, the Service sends to the pods before."""
-        service = self.subject.called("Service", PREVIEW if step.preview else "")
-        deadline = time.monotonic() + self.subject.workload.progress_deadline
-        while True:
-            found = self._live.endpoints(service)
-            wanted = {name for name, ready in self._pods(step.track).items() if ready}
-            if wanted == {name for name, ready in found.items() if ready}:
-                if not step.preview:
-                    self._note(Moment(Event.REACHED, track=step.track))
-                return
-            if time.monotonic() > deadline:
-                raise ReleaseFailed(
-                    self.subject.name,
-                    self.plan.release.id,
-                    f"Service {self.subject.namespace}/{service} does not reach the pods of {step.track} after "
-                    f"{self.subject.workload.progress_deadline} s: {len(found)} endpoints for {len(wanted)} ready pods",
-                )
-            self.interrupt.sleep(POLL_SECONDS)
+        reach.wait(
+            self._live,
+            step.track,
+            self.plan.release.id,
+            preview=step.preview,
+            deadline=self.subject.workload.progress_deadline,
+            sleep=self.interrupt.sleep,
+        )
+        if not step.preview:
+            self._note(Moment(Event.REACHED, track=step.track))
 
     def _point(self, pool: Pool) -> None:
         if not any(self._pods(HOME[pool]).values()):
@@ -252,7 +245,7 @@ class Conductor:
         verdicts = self.measure(
             self.client,
             wanted,
-            self._target(step),
+            target(self.subject, self.strategy, self.plan.release, step),
             seconds=step.seconds,
             prometheus=self.subject.environment.prometheus,
             tell=lambda line: self._say(Phase.PROGRESSING, line),
@@ -280,24 +273,6 @@ class Conductor:
             return Moment(Event.STEP, step=number + 1)
         step = self._canary_steps[number]
         return Moment(Event.STEP, step=number + 1, weight=step.weight, replicas=step.replicas)
-
-    def _target(self, step: Check) -> Target:
-        blue_green = self.strategy is Strategy.BLUE_GREEN
-        s = self.subject
-        return Target(
-            workload=s.name,
-            environment=s.environment.name,
-            namespace=s.namespace,
-            strategy=str(self.strategy),
-            track=str(step.track),
-            release=step.release,
-            image=self.plan.release.image,
-            service=s.name + PREVIEW if blue_green else None,
-            port=s.port,
-            service_port=s.service_port,
-            pull_secret=s.environment.image_pull_secret,
-            labels=manifests.deployment(s, step.track, {}, None)["spec"]["selector"]["matchLabels"],
-        )
 
     # Telling
 

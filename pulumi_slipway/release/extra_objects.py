@@ -1,9 +1,11 @@
 """The extra objects of a workload: what its source has besides Deployment and Service."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from pulumi_slipway.cluster.kinds import Kinds, Unreadable
-from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.core.model import Manifest, Observed, Phase
+from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import refuse_foreign
 from pulumi_slipway.source.rendered import Rendered, filled, readable
@@ -17,6 +19,28 @@ class ExtraObject:
     live: Manifest | None
     readable: bool = True
     """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
+    follows: bool = False
+    """Whether it is a Service that moves with the workload's own."""
+
+
+def image_beside(plan: Plan, observed: Observed) -> str:
+    """The image of a source's other objects: the release's, or what is live while it is still to prove itself.
+
+    What serves nobody can't be released step by step: workers and CronJobs take the image once the release is Healthy.
+    """
+    waits = plan.phase in (Phase.PAUSED, Phase.PROGRESSING) and observed.committed is not None
+    return observed.committed.release.image if waits and observed.committed else plan.release.image
+
+
+def pointed(objects: Sequence[ExtraObject], moved: Sequence[Manifest]) -> tuple[ExtraObject, ...]:
+    """The same, with those that go by the pods' ports as this run makes them; Services among them follow its own."""
+    known = {(it["kind"], it["metadata"]["name"]): it for it in moved}
+    return tuple(
+        replace(it, wanted=Rendered(found, it.wanted.place), follows=it.wanted.kind == "Service")
+        if (found := known.get((it.wanted.kind, it.wanted.name)))
+        else it
+        for it in objects
+    )
 
 
 def extra_objects(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[ExtraObject, ...]:

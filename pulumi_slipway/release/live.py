@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from lightkube import ApiError, Client
@@ -12,10 +13,11 @@ from lightkube.types import PatchType
 
 from pulumi_slipway.cluster.retry import while_away
 from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL
-from pulumi_slipway.core.model import Manifest, Pool, Release, TrackName
+from pulumi_slipway.core.model import HOME, Manifest, Pool, Release, TrackName
 from pulumi_slipway.release import manifests
-from pulumi_slipway.release.manifests import MANAGER, Subject, pool_selector
+from pulumi_slipway.release.manifests import MANAGER, Subject
 from pulumi_slipway.release.observe import pool_of, read
+from pulumi_slipway.release.service_ports import services
 
 SCALER = "slipway-scale"
 """Field manager of a number of pods that Pulumi does not declare: it outlives an apply without the field."""
@@ -56,34 +58,43 @@ class Live:
                 raise
 
     def point(self, pool: Pool) -> None:
-        """Points the Service to a pool; one that was deleted by hand is made again: users wait for no release."""
-        body = {"spec": {"selector": pool_selector(self.subject, pool)}}
-        try:
-            while_away(lambda: self._merge(Service, self.subject.called("Service"), body, MANAGER))
-        except ApiError as error:
-            if error.status.code != 404:
-                raise
-            manifest = manifests.service(self.subject, pool)
-            made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **manifest})
-            while_away(lambda: self.client.apply(made, field_manager=MANAGER, force=True))
+        """Points the Services to a pool, on the ports that its pods have.
+
+        One that was deleted by hand is made again: users wait for no release.
+        """
+        deployment = self.deployment(HOME[pool])
+        templates = [deployment["spec"]["template"]] if deployment else []
+        for one in services(self.subject, pool, templates, strict=False):
+            spec = {"selector": one["spec"]["selector"]} | (
+                {"ports": one["spec"]["ports"]} if self.subject.source else {}
+            )
+            name = one["metadata"]["name"]
+            try:
+                while_away(partial(self._merge, Service, name, {"spec": spec}, MANAGER))
+            except ApiError as error:
+                if error.status.code != 404:
+                    raise
+                made: Any = Service.from_dict({"apiVersion": "v1", "kind": "Service", **one})
+                while_away(partial(self.client.apply, made, field_manager=MANAGER, force=True))
 
     def serving(self) -> Pool | None:
         """Where the Service points."""
         service = while_away(lambda: read(self.client, Service, self.subject.called("Service"), self.subject.namespace))
         return pool_of(self.subject, service)
 
-    def endpoints(self, service: str) -> dict[str, bool]:
-        """Pods behind a Service, by name, and whether requests are sent to them."""
+    def endpoints(self, service: str) -> dict[str, dict[str, int]]:
+        """The pods that a Service sends requests to, by name: the number of each of its ports, by the port's name."""
         labels = {"kubernetes.io/service-name": service}
         slices = while_away(
             lambda: [*self.client.list(EndpointSlice, namespace=self.subject.namespace, labels={**labels})]
         )
-        endpoints = [endpoint for one in slices for endpoint in one.endpoints or []]
-        return {
-            str(e.targetRef.name): bool(e.conditions and e.conditions.ready)
-            for e in endpoints
-            if e.targetRef is not None
-        }
+        found: dict[str, dict[str, int]] = {}
+        for one in slices:
+            ports = {it.name or "": it.port for it in one.ports or [] if it.port is not None}
+            for endpoint in one.endpoints or []:
+                if endpoint.targetRef is not None and endpoint.conditions and endpoint.conditions.ready:
+                    found.setdefault(str(endpoint.targetRef.name), {}).update(ports)
+        return found
 
     def pods(self, track: TrackName) -> dict[str, bool]:
         """The track's pods that are not on their way out, by name, and whether they are ready."""

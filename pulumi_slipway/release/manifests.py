@@ -1,6 +1,6 @@
 """What a workload looks like in the cluster: its settings as Kubernetes objects, with the safe defaults written out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +50,6 @@ class Subject:
         if "progress_deadline" not in workload.model_fields_set and source.progress_deadline:
             known["progress_deadline"] = source.progress_deadline
         return cls(name, environment, workload.model_copy(update=known), source)
-
-    @property
-    def port(self) -> int | str:
-        """The port of its pods that the Service sends to."""
-        return self.source.port if self.source else self.workload.port
-
-    @property
-    def service_port(self) -> str:
-        """The Service's port, by name where it has one."""
-        first = self.source.service["spec"]["ports"][0] if self.source else {"name": "http"}
-        return str(first.get("name") or first["port"])
 
     def called(self, kind: str, suffix: str = "") -> str:
         """Name of the workload's object: its own and a suffix; Service and autoscaler of a source keep theirs."""
@@ -166,28 +155,30 @@ def pool_selector(subject: Subject, pool: Pool) -> dict[str, str]:
     return {**selector, POOL_LABEL: str(pool)}
 
 
-def service(subject: Subject, pool: Pool) -> dict[str, Any]:
-    """The Service that users reach the workload by."""
+def service(subject: Subject, pool: Pool, ports: Sequence[Manifest] | None = None) -> dict[str, Any]:
+    """The Service that users reach the workload by. `ports`: a source's, in place of its author's."""
     if subject.source:
         authors = subject.source.service
-        spec = {**authors["spec"], "selector": pool_selector(subject, pool)}
+        ports = list(authors["spec"]["ports"] if ports is None else ports)
+        spec = {**authors["spec"], "selector": pool_selector(subject, pool), "ports": ports}
         return {"metadata": subject.adopted(authors, SKIP_AWAIT), "spec": spec}
     s = subject.workload.service
     return {"metadata": subject.metadata(annotations=SKIP_AWAIT), "spec": _service_spec(subject, pool, s.type)}
 
 
-def preview_service(subject: Subject, pool: Pool) -> dict[str, Any]:
+def preview_service(subject: Subject, pool: Pool, ports: Sequence[Manifest] | None = None) -> dict[str, Any]:
     """The Service that reaches the track that is about to go live, for the checks and whoever wants to look first."""
-    return {"metadata": subject.metadata(PREVIEW, SKIP_AWAIT), "spec": _service_spec(subject, pool, "ClusterIP")}
+    spec = _service_spec(subject, pool, "ClusterIP")
+    if subject.source:
+        authors = subject.source.service["spec"]["ports"] if ports is None else ports
+        spec["ports"] = [{key: value for key, value in port.items() if key != "nodePort"} for port in authors]
+    return {"metadata": subject.metadata(PREVIEW, SKIP_AWAIT), "spec": spec}
 
 
 def _service_spec(subject: Subject, pool: Pool, type_: str) -> dict[str, Any]:
+    """By the port's name: pods of releases with different numbers serve behind it."""
     port = {"name": "http", "port": subject.workload.service.port, "targetPort": "http", "protocol": "TCP"}
-    ports: list[Any] = [port]
-    if subject.source:
-        authors = subject.source.service["spec"]["ports"]
-        ports = [{key: value for key, value in port.items() if key != "nodePort"} for port in authors]
-    return {"type": type_, "selector": pool_selector(subject, pool), "ports": ports}
+    return {"type": type_, "selector": pool_selector(subject, pool), "ports": [port]}
 
 
 def disruption_budget(subject: Subject) -> dict[str, Any] | None:
@@ -238,13 +229,16 @@ def ingress(subject: Subject) -> dict[str, Any] | None:
     return {"metadata": subject.metadata(annotations={**i.annotations, **SKIP_AWAIT}), "spec": spec}
 
 
-def network_policy(subject: Subject) -> dict[str, Any] | None:
-    """Who may reach the workload's port, and, where `egress` is given, whom its pods may reach."""
+def network_policy(subject: Subject, numbers: Sequence[int] = ()) -> dict[str, Any] | None:
+    """Who may reach the workload's port, and, where `egress` is given, whom its pods may reach.
+
+    `numbers`: the ports that the pods of all its releases have which run; a number moves with its release.
+    """
     n = subject.workload.network_policy
     if n is None:
         return None
     sources = [_namespace_peer(name) for name in n.allow_from]
-    ports = [{"port": subject.workload.port, "protocol": "TCP"}]
+    ports = [{"port": number, "protocol": "TCP"} for number in numbers or (subject.workload.port,)]
     spec: dict[str, Any] = {
         "podSelector": {"matchLabels": subject.selector},
         "policyTypes": ["Ingress"] if n.egress is None else ["Ingress", "Egress"],

@@ -15,7 +15,7 @@ from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, RELEASE_LABEL, TRACK_LABEL
-from pulumi_slipway.core.model import Manifest, Observed, Pool, Track, TrackName
+from pulumi_slipway.core.model import Manifest, Observed, Phase, Pool, Record, Track, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
 
@@ -42,6 +42,9 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
 }
 """What is looked for: a workload's objects are called by its name and one of these."""
 
+INSTANCE = "app.kubernetes.io/instance"
+"""Label of every object: the workload that it belongs to."""
+
 Snapshot = Mapping[str, Mapping[str, Manifest]]
 """Everything of these kinds in a namespace: kind, name, object."""
 
@@ -53,6 +56,8 @@ class World:
     objects: Mapping[tuple[str, str], Manifest]
     """By kind and suffix of the name."""
     observed: Observed
+    image_before: str | None = None
+    """What was live under the workload's old name, until it has records of its own."""
 
     def live(self, kind: str, suffix: str = "") -> Manifest | None:
         """The workload's live object of this kind."""
@@ -85,7 +90,7 @@ def deployed(found: Snapshot, environment: str) -> set[str]:
     """The workloads of an environment that have a Deployment, whoever may have taken them out of the settings."""
     every = (it["metadata"].get("labels", {}) for it in found.get("Deployment", {}).values())
     ours = ownership(environment).items()
-    return {it["app.kubernetes.io/instance"] for it in every if ours <= it.items()}
+    return {it[INSTANCE] for it in every if ours <= it.items()}
 
 
 def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:
@@ -104,9 +109,23 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
             _refuse_old(subject, name, live)
             tracks[name] = track(live)
     records = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
+    inherited = _inherited(found, subject) if not records else ()
+    records = records or tuple(it for it in inherited if subject.selector.items() <= _labels(it).items())
     observed = Observed(tracks, pool_of(subject, objects.get(("Service", ""))), records)
     window = _window_open(subject, observed, now or datetime.now(UTC))
-    return World(objects, Observed(tracks, observed.pool, records, window))
+    image = next((it.release.image for it in reversed(inherited) if it.outcome is Phase.HEALTHY), None)
+    return World(objects, Observed(tracks, observed.pool, records, window), image)
+
+
+def _inherited(found: Snapshot, subject: Subject) -> tuple[Record, ...]:
+    """The records of the workload's old name. They hold under the new one where it finds their pods, too."""
+    old = subject.workload.renamed_from
+    return ledger.decode(found.get("ConfigMap", {}).get(ledger.name(old), {}).get("data")) if old else ()
+
+
+def _labels(record: Record) -> Manifest:
+    labels: Manifest = record.release.pod_template(TrackName.STABLE)["metadata"]["labels"]
+    return labels
 
 
 def track(live: Manifest) -> Track:
@@ -164,15 +183,21 @@ def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     """Raises UserError for an object that isn't this workload's own."""
     labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
     ours = subject.owned
-    if ours.items() <= labels.items():
+    if any({**ours, INSTANCE: it}.items() <= labels.items() for it in (subject.name, subject.workload.renamed_from)):
         return
     owner = labels.get(ENVIRONMENT_LABEL) or labels.get("app.kubernetes.io/managed-by") or "someone else"
     if ownership(subject.environment.name).items() <= labels.items():
-        owner = f"workload {labels.get('app.kubernetes.io/instance')}"
+        old = labels.get(INSTANCE)
+        raise UserError(
+            f"workload {subject.name}: {kind} {subject.namespace}/{name} belongs to workload {old}: where that is its "
+            f"old name, say so with `renamedFrom: {old}`; else give one of the two another object"
+        )
+    hand_over = f"kubectl -n {subject.namespace} label {kind.lower()} {name} "
     raise UserError(
-        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: rename the "
-        f"workload, delete that object, or hand it over with: kubectl -n {subject.namespace} label {kind.lower()} "
-        f"{name} " + " ".join(f"{key}={value}" for key, value in ours.items()) + " --overwrite"
+        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: call the workload "
+        f"something else, delete that object, or hand it over with: {hand_over}"
+        + " ".join(f"{key}={value}" for key, value in ours.items())
+        + " --overwrite"
     )
 
 

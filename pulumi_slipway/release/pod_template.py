@@ -1,22 +1,43 @@
 """What a workload's pods look like: what a release is the hash of, with the safe defaults written out."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.core.model import Manifest, Observed, Phase, Release
 from pulumi_slipway.release.manifests import Subject, ownership
 from pulumi_slipway.settings import Probe
 
 
-def pod_template(subject: Subject, image: str, secret: str | None) -> tuple[Manifest, Mapping[str, Manifest]]:
+def pod_template(
+    subject: Subject, image: str, secret: str | None, observed: Observed | None = None
+) -> tuple[Manifest, Mapping[str, Manifest]]:
     """The pod template, and the copies of a source's configuration that it refers to.
 
-    `secret` names the Secret that holds `secretEnv`.
+    `secret` names the Secret that holds `secretEnv`. What an earlier version made of a source is left so while the
+    ledger knows it: no pod restarts for a new version.
     """
     if subject.source is None:
         return _own_template(subject, image, secret), {}
+    template, copies = subject.source.pod_template(image, secret, former=True)
+    former = _adopted_template(subject, template)
+    if observed and _lives(Release.of(former), observed) and _found(subject, former):
+        return former, copies
     template, copies = subject.source.pod_template(image, secret)
-    return _adopted_template(subject, template), copies
+    return _adopted_template(subject, template, subject.source.selecting), copies
+
+
+def _lives(release: Release, observed: Observed) -> bool:
+    """Whether it runs, or was Healthy: then it is left as it is."""
+    records = [it for it in observed.ledger if it.release.id == release.id and it.outcome is not Phase.DEGRADED]
+    return bool(records) or any(it.release == release.id and it.available for it in observed.tracks.values())
+
+
+def _found(subject: Subject, template: Manifest) -> bool:
+    """Whether the author's Service finds these pods."""
+    assert subject.source is not None  # noqa: S101
+    selector: Manifest = subject.source.service["spec"]["selector"]
+    labels: Manifest = template["metadata"]["labels"]
+    return selector.items() <= labels.items()
 
 
 def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:
@@ -83,12 +104,17 @@ def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:
     return {"metadata": metadata, "spec": spec}
 
 
-def _adopted_template(subject: Subject, template: Manifest) -> Manifest:
-    """The author's pod template: known as ours, and with the environment's pull secret where it names none."""
+def _adopted_template(subject: Subject, template: Manifest, selecting: Collection[str] = ()) -> Manifest:
+    """The author's pod template: known as ours, and with the environment's pull secret where it names none.
+
+    `selecting`: labels by which something finds the pods; those stay the author's.
+    """
     metadata, spec = template["metadata"], dict(template["spec"])
     if subject.environment.image_pull_secret and not spec.get("imagePullSecrets"):
         spec["imagePullSecrets"] = [{"name": subject.environment.image_pull_secret}]
-    labels = {**(metadata.get("labels") or {}), **ownership(subject.environment.name)}
+    authors = metadata.get("labels") or {}
+    found_by = {key: value for key, value in authors.items() if key in selecting}
+    labels = {**authors, **ownership(subject.environment.name), **found_by}
     return {**template, "metadata": {**metadata, "labels": labels}, "spec": spec}
 
 

@@ -11,17 +11,19 @@ from pulumi_slipway.core.action import variable
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.core.keys import PROVENANCE, RUNS
-from pulumi_slipway.core.model import Manifest, Observed, Record, Release, TrackName
+from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release, TrackName
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, ledger, manifests
+from pulumi_slipway.release import checks, ledger, manifests, renamed
 from pulumi_slipway.release.drift import drift
-from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects
+from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
+from pulumi_slipway.release.service_ports import behind, pod_ports, policies, running, services
+from pulumi_slipway.release.target import unknown_ports
 from pulumi_slipway.release.wanted import wanted_image, wanted_secret
 from pulumi_slipway.settings import Action, Run
 from pulumi_slipway.source.content import content_of
@@ -49,6 +51,11 @@ class Prepared:
     plan: Plan
     deployments: Mapping[TrackName, Manifest]
     """Of every track that this run declares."""
+    service: Manifest
+    """What users reach it by, on the ports that the pods behind it have."""
+    preview: Manifest | None
+    """What reaches a blue-green release that is not live yet."""
+    network_policy: Manifest | None
     configs: Mapping[tuple[str, str], VersionedConfig]
     """The configuration that the release, and those it may be rolled back to, need; by kind and name."""
     provenance: Mapping[str, str]
@@ -87,6 +94,8 @@ def prepare(
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
     world = observe(found, subject) if found is not None else World({}, Observed())
+    if found is not None and subject.workload.renamed_from:
+        renamed.refuse_halves(found, subject, world, run)
     confirmed = run.action is Action.PROMOTE and offered is not None and world.observed.in_flight is None
     if confirmed:  # nothing waits here: what waits is in the environment before this one
         run = replace(run, action=Action.DEPLOY)
@@ -103,28 +112,57 @@ def prepare(
     wanted = wanted_image(
         subject, world, run, environment, preview=preview, warn=warn, tell=tell, promoted=offered, confirmed=confirmed
     )
-    template, copies = pod_template(subject, wanted, secret.name if secret else None)
+    template, copies = pod_template(subject, wanted, secret.name if secret else None, world.observed)
     desired = Release.of(template)
+    if deploys and subject.source and not world.observed.known(desired.id):
+        _refuse_unreached(subject.source.unreached)
     known: dict[tuple[str, str], Manifest | None] = {
         (it["kind"], it["metadata"]["name"]): content_of(it) for it in copies.values()
     }
     if secret:
         known["Secret", secret.name] = {"data": secret.data, "type": "Opaque"} if secret.data is not None else None
     decided = plan(subject.name, world.observed, desired, run.action, rules, run.release)
+    if found is not None and subject.workload.renamed_from:
+        renamed.refuse_to_wait(found, subject, decided)
     deployments = {
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
         for track in decided.tracks
     }
+    others = extra_objects(kinds, subject, image_beside(decided, world.observed), exists=found is not None)
+    service, *beside = _services(subject, world, decided, others, decided.pool)
+    pods = running(decided, world)
+    preview_ = None
+    if decided.preview:
+        shown, *_ = _services(subject, world, decided, (), decided.preview)
+        preview_ = manifests.preview_service(subject, decided.preview, shown["spec"]["ports"])
     return Prepared(
         subject=subject,
         world=world,
         rules=rules,
         plan=_settled(decided, deployments, world),
         deployments=deployments,
+        service=service,
+        preview=preview_,
+        network_policy=manifests.network_policy(subject, pod_ports(subject, pods)),
         configs=_configs(client, subject, world, decided.release, known, found, preview=preview),
         provenance=dict(run.provenance),
-        extra_objects=extra_objects(kinds, subject, decided.release.image, exists=found is not None),
+        extra_objects=pointed(others, [*beside, *policies(subject, pods)]),
     )
+
+
+def _services(
+    subject: Subject, world: World, decided: Plan, others: Sequence[ExtraObject], pool: Pool
+) -> list[Manifest]:
+    """The Services as this run points them to a pool. Where nothing moves, nothing is refused for it either."""
+    there = {it.wanted.name: it.live for it in others if it.wanted.kind == "Service"}
+    there[subject.called("Service")] = world.live("Service")
+    templates = behind(decided, world, pool)
+    return [*services(subject, pool, templates, there, strict=decided.way is not Way.HOLD)]
+
+
+def _refuse_unreached(lines: Sequence[str]) -> None:
+    if lines:
+        raise UserError("\n".join(lines))
 
 
 def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> bool:
@@ -151,7 +189,7 @@ def _checks_can_run(subject: Subject, environment: Mapping[str, str]) -> None:
     lacking = checks.missing(
         subject.workload.release_checks, prometheus=subject.environment.prometheus, environment=environment
     )
-    if lacking:
+    if lacking := (*lacking, *unknown_ports(subject)):
         raise UserError("\n".join(f"slipway:workloads.{subject.name}.checks: {lack}" for lack in lacking))
 
 

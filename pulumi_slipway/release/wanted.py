@@ -39,7 +39,7 @@ def wanted_image(
         choice = promote(subject.name, rule, promoted, world.observed, asked, now, confirmed=confirmed, lacks=lacks)
         tell(f"{subject.name}: {choice.why}")
         asked = choice.image
-    wanted = asked or live
+    wanted = asked or live or world.image_before
     if wanted is None:
         raise UserError(
             f"slipway:workloads.{subject.name}.image: nothing to deploy: no image is given and none is live: "

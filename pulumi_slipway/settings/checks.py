@@ -14,9 +14,11 @@ from pydantic_core.core_schema import ValidationInfo
 from pulumi_slipway.settings.mistakes import Mistakes
 from pulumi_slipway.settings.types import (
     Count,
+    DnsLabel,
     ImageReference,
     Model,
     PlainText,
+    Port,
     Positive,
     Rule,
     Seconds,
@@ -79,6 +81,7 @@ def _path(value: object) -> str:
     raise ValueError('must be a path that starts with "/", without a blank, # or ..')
 
 
+ServicePort = Port | DnsLabel
 Number = Annotated[float, Rule(_number, {"type": "number"})]
 Url = Annotated[str, Rule(_url, {"type": "string", "pattern": "^https?://"})]
 Address = Annotated[str, Rule(_address, {"type": "string", "pattern": "^https?://"})]
@@ -97,6 +100,9 @@ class Http(Model):
     path: CheckPath | None = None
     """Path to GET from the track, through the API server: no ingress and no route from the job to the pods is needed.
     Either this or `url`."""
+    port: ServicePort | None = None
+    """The Service's port that `path` is asked at, by name or number. Default: the first one whose name or `appProtocol`
+    has "http" in it, else the first of TCP."""
     url: Url | None = None
     """URL to GET, straight from the job. TLS is verified."""
     status: Annotated[int, whole(100, 599)] | None = None
@@ -122,6 +128,8 @@ class Http(Model):
     def _one_place(self) -> Self:
         if (self.path is None) == (self.url is None):
             raise ValueError("must have either path or url")
+        if self.port is not None and self.path is None:
+            raise ValueError("must have port only together with path: a URL has its own")
         if self.token_from_env and self.url is None:
             raise ValueError("must have tokenFromEnv only together with url: the API server gets the job's own token")
         return self

@@ -47,6 +47,7 @@ class Stack(Model):
         self._dependencies(mistakes)
         self._promotes_from_another(mistakes)
         self._removed_are_gone(mistakes)
+        self._renamed_are_gone(mistakes)
         mistakes.check()
         return self
 
@@ -58,6 +59,18 @@ class Stack(Model):
                 if name + suffix in names:
                     taken = f"is how an object of {name} is called; rename one of the two"
                     mistakes.add(("workloads", name + suffix), taken)
+
+    def _renamed_are_gone(self, mistakes: Mistakes) -> None:
+        """An old name is nobody's now, and became one new name."""
+        workloads, seen = self.workloads or {}, set[str]()
+        for name, workload in workloads.items():
+            if workload.renamed_from in workloads or workload.renamed_from in seen:
+                mistakes.add(
+                    ("workloads", name, "renamedFrom"),
+                    "must name what no workload is called now",
+                    workload.renamed_from,
+                )
+            seen |= {workload.renamed_from} if workload.renamed_from else set()
 
     def _dependencies(self, mistakes: Mistakes) -> None:
         """Each names a workload that is there, and no circle is among them."""

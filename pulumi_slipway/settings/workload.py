@@ -44,6 +44,7 @@ DEFAULT_CHECK = "error-rate"
 BESIDE_A_SOURCE = {
     "image",
     "source",
+    "renamed_from",
     "depends_on",
     "replicas",
     "progress_deadline",
@@ -189,6 +190,9 @@ class Workload(Model):
     source: Source | None = None
     """Where the workload's Kubernetes objects are written down: manifests, a kustomization or a Helm chart. Default
     null: they are made of these settings. With a source, what describes the pods stands there and not here."""
+    renamed_from: DnsLabel | None = None
+    """What it was called before: the first run under the new name takes its Services and records over, and what is left
+    of the old name is deleted once users are served under the new one. Default null."""
     depends_on: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] = ()
     """Workloads of this environment that must be Healthy in a run before this one is touched. Default: none."""
     replicas: Count = 2

@@ -8,17 +8,12 @@ from typing import Any
 from pulumi_slipway.core.keys import CONFIGS, CONTAINER
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.settings.source import Source
+from pulumi_slipway.source import find
 from pulumi_slipway.source.content import content_of, digest, secret_digest
-from pulumi_slipway.source.rendered import (
-    ARTICLES,
-    AUTOSCALER,
-    REFERENCES,
-    REPOSITORY,
-    Rendered,
-    SourceError,
-    filled,
-    readable,
-)
+from pulumi_slipway.source.defaults import completed, unreached
+from pulumi_slipway.source.images import of_release, refuse_half_filled
+from pulumi_slipway.source.ports import asked, declared, elsewhere, target
+from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, SourceError, filled, readable
 from pulumi_slipway.source.validate import refuse_place, refuse_twice, refuse_types
 
 
@@ -34,11 +29,23 @@ class Definition:
     """The container that gets the image."""
     additions: tuple[str, ...] = ()
     """What Slipway adds where the author said nothing, one line each."""
+    former: Manifest | None = None
+    """The Deployment as an earlier version completed it; None: as it is."""
+    beside: tuple[Rendered, ...] = ()
+    """Those of the others that are Services of the same pods."""
+    unreached: tuple[str, ...] = ()
+    """Where its Services lead to no port of the pods, a line each."""
 
     @property
     def selector(self) -> dict[str, str]:
         """The labels that find the workload's pods: the author's."""
         return dict(self.deployment["spec"]["selector"]["matchLabels"])
+
+    @property
+    def labels(self) -> Manifest:
+        """The labels of its pods."""
+        found: Manifest = self.deployment["spec"]["template"]["metadata"].get("labels") or {}
+        return found
 
     @property
     def replicas(self) -> int:
@@ -52,14 +59,27 @@ class Definition:
         return None if said is None else int(said)
 
     @property
-    def port(self) -> int | str:
-        """The first port of the Service, as the pods have it: its number, which alone the API server's proxy takes."""
-        target = _target(self.service)
-        containers = self.deployment["spec"]["template"]["spec"]["containers"]
-        named: dict[object, int] = {
-            port.get("name"): port["containerPort"] for it in containers for port in it.get("ports") or ()
-        }
-        return named.get(target, target)
+    def asked(self) -> Manifest:
+        """The port of the Service that checks ask, and that the workload's address has."""
+        return asked(self.service["spec"]["ports"])
+
+    @property
+    def selecting(self) -> set[str]:
+        """The labels by which objects of the source find pods."""
+        found = set(self.selector)
+        for one in (self.service, *(it.manifest for it in self.others)):
+            spec = _mapping(one.get("spec"))
+            for field in ("selector", "podSelector"):
+                selector = _mapping(spec.get(field))
+                found |= set(_mapping(selector.get("matchLabels")) or (selector if one["kind"] == "Service" else ()))
+        return found
+
+    def number(self, port: Manifest, ports: Sequence[Manifest], template: Manifest) -> int | None:
+        """The number that a port of one of its Services has in the pods of a release, whichever; None: unknown."""
+        said = (self.former or self.deployment)["spec"]["template"]["spec"]
+        own, to = self.deployment["spec"]["template"]["spec"], target(port)
+        declares = isinstance(to, str) or any(it["containerPort"] == to for it in declared(said))
+        return elsewhere(port, ports, own, template["spec"], said=declares)
 
     @property
     def autoscaler(self) -> Manifest | None:
@@ -74,19 +94,21 @@ class Definition:
     @property
     def disruption_budget(self) -> bool:
         """Whether the source has a budget for the pods."""
-        labels = self.deployment["spec"]["template"]["metadata"].get("labels", {})
         budgets = [it.manifest.get("spec") or {} for it in self.others if it.kind == "PodDisruptionBudget"]
         wanted = [(budget.get("selector") or {}).get("matchLabels") for budget in budgets]
-        return any(one and one.items() <= labels.items() for one in wanted)
+        return any(one and one.items() <= self.labels.items() for one in wanted)
 
-    def pod_template(self, image: str, secret: str | None) -> tuple[Manifest, dict[str, Manifest]]:
+    def pod_template(
+        self, image: str, secret: str | None, *, former: bool = False
+    ) -> tuple[Manifest, dict[str, Manifest]]:
         """The template with this image, and the objects of one content that it takes its configuration from.
 
         A ConfigMap or Secret of the source that the pods refer to is copied under a name that its content gives: a
         change of it is a release, and a rollback gets back what it ran with. `secret` names one that is added as
-        environment of the container.
+        environment of the container. `former`: as an earlier version made it.
         """
-        template = json.loads(json.dumps(filled(self.deployment["spec"]["template"], image)))
+        deployment = (self.former if former else None) or self.deployment
+        template = json.loads(json.dumps(filled(deployment["spec"]["template"], image)))
         held: dict[str, Manifest] = {}
         copies: dict[tuple[str, str], str] = {}
         for other in self.others:
@@ -138,12 +160,26 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     for one in kept:
         refuse_place(prefix, one, namespace)
     refuse_twice(prefix, kept)
-    deployment = _found(prefix, "Deployment", workload, source.deployment, kept)
-    service = _service(prefix, workload, source.service, kept, deployment)
-    container = _container(prefix, workload, source.container, deployment, service)
-    whole, additions = _with_defaults(deployment.manifest, service.manifest, container, pre_stop)
-    others = tuple(one for one in kept if one not in (deployment, service))
-    return Definition(whole, service.manifest, others, container, additions)
+    deployment = find.found(prefix, "Deployment", workload, source.deployment, kept)
+    service = find.service(prefix, workload, source.service, kept, deployment)
+    container = find.container(prefix, workload, source.container, deployment, service)
+    beside = find.services_beside(kept, deployment, service)
+    services = [service.manifest, *(one.manifest for one in beside)]
+    whole = completed(deployment.manifest, services, container, pre_stop)
+    others = [of_release(one, whole.literal) for one in kept if one not in (deployment, service)]
+    for one in (Rendered(whole.deployment, deployment.place), *others):
+        refuse_half_filled(prefix, one)
+    lost = unreached(deployment.manifest, services)
+    return Definition(
+        whole.deployment,
+        service.manifest,
+        tuple(others),
+        container,
+        whole.additions,
+        former=whole.former,
+        beside=tuple(beside),
+        unreached=tuple(prefix + line for line in lost),
+    )
 
 
 def of_content(manifest: Manifest) -> dict[str, Any]:
@@ -152,6 +188,10 @@ def of_content(manifest: Manifest) -> dict[str, Any]:
     owner = f"{metadata.get('namespace', '')}/{metadata['name']}"
     ending = secret_digest(content, owner) if manifest["kind"] == "Secret" else digest(content)
     return {**manifest, "metadata": {**metadata, "name": f"{metadata['name'][:242]}-{ending}"}, "immutable": True}
+
+
+def _mapping(node: object) -> Mapping[str, Any]:
+    return node if isinstance(node, Mapping) else {}
 
 
 def _renamed(node: object, copies: Mapping[tuple[str, str], str], used: set[str]) -> None:
@@ -193,98 +233,3 @@ def _without_hooks(prefix: str, source: Source, rendered: Sequence[Rendered]) ->
 def left_out(rendered: Iterable[Rendered]) -> list[str]:
     """The Helm hooks among the objects, by name: what a definition leaves out, so that it can be told."""
     return [one.title for one in rendered if one.hook is not None]
-
-
-def _found(prefix: str, kind: str, workload: str, named: str | None, rendered: Iterable[Rendered]) -> Rendered:
-    """The one named in the settings, else called as the workload, else the only one; else the candidates are listed."""
-    there = {one.name: one for one in rendered if one.kind == kind}
-    key = kind.lower()
-    if named is not None and named not in there:
-        raise SourceError(f"{prefix}{key} {named} is not among the objects; there are: {', '.join(there) or 'none'}")
-    if named or workload in there:
-        return there[named or workload]
-    if len(there) == 1:
-        return next(iter(there.values()))
-    if not there:
-        raise SourceError(f"{prefix}there is no {kind} among the objects: a workload is a Deployment behind a Service")
-    raise SourceError(
-        f"{prefix}there are {len(there)} {kind}s, none called {workload}: name the workload's with `{key}`: "
-        + ", ".join(there)
-    )
-
-
-def _service(
-    prefix: str, workload: str, named: str | None, rendered: Sequence[Rendered], deployment: Rendered
-) -> Rendered:
-    """The Service; a headless one beside it is not meant."""
-    labels = deployment.manifest["spec"]["template"]["metadata"]["labels"]
-    fitting = [
-        one
-        for one in rendered
-        if one.kind != "Service"
-        or (
-            (one.manifest.get("spec") or {}).get("clusterIP") != "None"
-            and ((one.manifest.get("spec") or {}).get("selector") or {"": ""}).items() <= labels.items()
-        )
-        or one.name == named
-    ]
-    found = _found(prefix, "Service", workload, named, fitting)
-    spec = found.manifest.get("spec") or {}
-    if not spec.get("ports"):
-        raise SourceError(f"{prefix}{found.title} has no ports")
-    if not (spec.get("selector") or {}) or not spec["selector"].items() <= labels.items():
-        raise SourceError(f"{prefix}{found.title} does not select the pods of {deployment.title}")
-    return found
-
-
-def _container(prefix: str, workload: str, named: str | None, deployment: Rendered, service: Rendered) -> str:
-    containers = {str(it["name"]): it for it in deployment.manifest["spec"]["template"]["spec"]["containers"]}
-    marked = [name for name, it in containers.items() if _marked(it)]
-    if named is not None and named not in containers:
-        raise SourceError(f"{prefix}container {named} is not in {deployment.title}; there are: {', '.join(containers)}")
-    if named:
-        return named
-    if marked:  # of several, the one that users reach: sidecars and helpers may be of the same image
-        target = _target(service.manifest)
-        serving = [name for name in marked if any(
-            target in (it.get("name"), it["containerPort"]) for it in containers[name].get("ports") or ()
-        )]  # fmt: skip
-        return workload if workload in marked else (serving or marked)[0]
-    if workload in containers or len(containers) == 1:
-        return workload if workload in containers else next(iter(containers))
-    raise SourceError(
-        f"{prefix}{deployment.title} has {len(containers)} containers, none called {workload} and none with the image "
-        f"{ARTICLES}: name the one that gets the image with `container`: {', '.join(containers)}"
-    )
-
-
-def _with_defaults(
-    deployment: Manifest, service: Manifest, container: str, pre_stop: int
-) -> tuple[Manifest, tuple[str, ...]]:
-    """The Deployment with what loses no request, only where the author said nothing, and what was added."""
-    whole = json.loads(json.dumps(deployment))
-    spec, added = whole["spec"], []
-    main = next(it for it in spec["template"]["spec"]["containers"] if it["name"] == container)
-    if not _marked(main):
-        main["image"] = ARTICLES
-    target = _target(service)
-    if "readinessProbe" not in main:
-        main["readinessProbe"] = {"tcpSocket": {"port": target}, "periodSeconds": 2}
-        added.append(f"readinessProbe: a TCP connection to port {target}, so that no request meets a pod that starts")
-    if pre_stop and "lifecycle" not in main:
-        main["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop}}}
-        added.append(f"preStop: {pre_stop} s, so that no request meets a pod that stops")
-    if "strategy" not in spec:
-        added.append("strategy: maxUnavailable 0, so that capacity never drops")
-    return whole, tuple(added)
-
-
-def _target(service: Manifest) -> int | str:
-    """Where the Service's first port sends to, by number or name."""
-    first = service["spec"]["ports"][0]
-    target: int | str = first.get("targetPort", first["port"])
-    return target
-
-
-def _marked(container: Manifest) -> bool:
-    return any(mark in str(container.get("image", "")) for mark in (ARTICLES, REPOSITORY))

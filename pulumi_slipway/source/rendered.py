@@ -18,6 +18,10 @@ ARTICLES = "IMAGE_PLACEHOLDER"
 REPOSITORY, TAG = "slipway.invalid/image", "0.0.0-slipway"
 IMAGE = f"{REPOSITORY}:{TAG}"
 """What a chart is given as its image's repository and tag: no registry has it, and the tag is a version and a label."""
+REFERENCE = re.compile(
+    rf"([\w.-]+(:\d+)?/)*({re.escape(REPOSITORY)}|(?P<whole>{ARTICLES}))(?P<version>(:[\w.-]+)*(@sha256:[0-9a-f]{{64}})?)"
+)
+"""What charts and overlays make of them: with a registry in front, and a tag or a digest of their own behind."""
 
 AUTOSCALER = "HorizontalPodAutoscaler"
 
@@ -74,8 +78,13 @@ def filled(node: Any, image: str) -> Any:  # noqa: ANN401  any value of a manife
         return node
     repository, _, digest = image.partition("@")
     short = digest.removeprefix("sha256:")[:12] or repository.rpartition(":")[2]
-    whole = re.sub(re.escape(IMAGE) + r"(@sha256:[0-9a-f]{64})?", image, node).replace(ARTICLES, image)
-    return whole.replace(REPOSITORY, repository).replace(TAG, short)
+    whole = REFERENCE.sub(lambda found: image if found["version"] or found["whole"] else repository, node)
+    return whole.replace(TAG, short)
+
+
+def marked(container: Manifest) -> bool:
+    """Whether its image has a placeholder in it."""
+    return any(mark in str(container.get("image", "")) for mark in (ARTICLES, REPOSITORY))
 
 
 def readable(manifest: Manifest) -> Manifest:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
-from lightkube.models import apps_v1, autoscaling_v2, core_v1, policy_v1
+from lightkube.models import apps_v1, autoscaling_v2, core_v1, networking_v1, policy_v1
 from lightkube.models.meta_v1 import ObjectMeta
 
 from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, SourceError
@@ -24,6 +24,7 @@ class _Other:
 MODELS: Mapping[tuple[str, str], type] = {
     ("apps/v1", "Deployment"): apps_v1.Deployment,
     ("autoscaling/v2", AUTOSCALER): autoscaling_v2.HorizontalPodAutoscaler,
+    ("networking.k8s.io/v1", "NetworkPolicy"): networking_v1.NetworkPolicy,
     ("policy/v1", "PodDisruptionBudget"): policy_v1.PodDisruptionBudget,
     ("v1", "ConfigMap"): core_v1.ConfigMap,
     ("v1", "Secret"): core_v1.Secret,

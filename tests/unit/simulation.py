@@ -363,7 +363,8 @@ class Simulated(Conductor):
         selector = service["spec"]["selector"] if service else None
         found = [t for t in TrackName if cluster.ready(NAME + t.suffix)]
         reached = [t for t in found if selector == pool_selector(self.subject, t.pool)]
-        if reached != [t for t in found if t is step.track]:
+        strangers = [t for t in reached if t.pool is not step.track.pool]
+        if strangers or (step.track in found) != (step.track in reached):
             raise ReleaseFailed(NAME, self.plan.release.id, f"the Service does not reach {step.track}: {reached}")
 
     def _pods(self, track: TrackName) -> dict[str, bool]:

@@ -238,7 +238,7 @@ class Conduct:
         pool = self.plan.preview if step.preview else state.service
         reached = [track for track in TRACKS if track.pool is pool and (live := state.live(track)) and live.ready]
         live = state.live(step.track)
-        if reached != ([step.track] if live and live.ready else []):
+        if pool is not step.track.pool or (step.track in reached) != bool(live and live.ready):
             raise ReleaseFailed
         return state
 

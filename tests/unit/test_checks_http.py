@@ -164,6 +164,20 @@ def pods_answer(*codes):
     return Api(answers, map(pod, names))
 
 
+@pytest.mark.parametrize(
+    ("asked", "service", "number"), [(None, "http", 3000), ("admin", "admin", 9000), (81, "admin", 9000)]
+)
+def test_the_port_that_is_named_is_asked_of_the_service_and_of_the_pods(asked, service, number):
+    ports = {"admin": ("admin", 9000), "81": ("admin", 9000)}
+    through = {f"{PROXY}/services/myapp-preview:{service}/proxy/": httpx2.Response(200)}
+    assert measure(Api(through), replace(SERVICE, ports=ports), path="/", port=asked).status is Status.SUCCESSFUL
+    through = {f"{PROXY}/pods/one:{number}/proxy/": httpx2.Response(200)}
+    assert (
+        measure(Api(through, [pod("one")]), replace(PODS, ports=ports), path="/", port=asked).status
+        is Status.SUCCESSFUL
+    )
+
+
 def test_every_ready_pod_has_to_answer_well():
     api = pods_answer(text(200), text(200))
     reading = measure(api, PODS)

@@ -36,7 +36,8 @@ def test_the_image_is_filled_in_and_zero_downtime_added_where_the_author_said_no
     assert main["image"] == IMAGE_V1
     assert main["readinessProbe"]["tcpSocket"] == {"port": 3000}
     assert main["lifecycle"]["preStop"] == {"sleep": {"seconds": 3}}
-    assert len(found.additions) == 3
+    assert len(found.additions) == 4
+    assert main["ports"] == [{"containerPort": 3000, "name": "tcp-80"}]
 
 
 def test_what_the_author_said_stays():
@@ -44,6 +45,7 @@ def test_what_the_author_said_stays():
         "{name: app,",
         "{name: app, readinessProbe: {exec: {command: [x]}}, lifecycle: {preStop: {exec: {command: [y]}}},",
     ).replace("spec:\n  selector: {m", "spec:\n  strategy: {type: Recreate}\n  selector: {m")
+    text = text.replace("{containerPort: 3000}", "{containerPort: 3000, name: web}")
     found = defined(text)
     assert container(found)["readinessProbe"] == {"exec": {"command": ["x"]}}
     assert container(found)["lifecycle"] == {"preStop": {"exec": {"command": ["y"]}}}
@@ -173,6 +175,6 @@ def test_whatever_stands_in_a_fields_place_is_taken_or_told(wrong):
                 found = define("web", SOURCE, [Rendered(it, "k8s/web.yaml") for it in changed], "staging", 3)
                 found.pod_template(IMAGE_V1, "web-env")
                 assert found.replicas is not None
-                assert found.port
+                assert found.asked
                 assert found.autoscaler in (None, changed[-2])
                 assert found.disruption_budget in (True, False)

@@ -466,7 +466,7 @@ def steps(made: Plan, where: str) -> list[type]:
 def test_a_rolling_release_is_checked_before_it_is_called_healthy_and_taken_back_else():
     _, made = Scene((ROLLING, V1)).planned()
     assert steps(made, STABLE) == [Begin]
-    assert steps(made, LEDGER) == [Ready, Check, Finish]
+    assert steps(made, LEDGER) == [Ready, Reached, Check, Finish]
     assert made.gates[LEDGER].failed == (Apply(STABLE, release(1), 3), Ready(STABLE, release(1).id))
 
 
@@ -495,7 +495,7 @@ def test_a_canary_passes_each_step_before_stable_is_touched():
     ]
     assert steps(made, STABLE) == [Mark, Scale, Ready, Check] * 2 + [Mark]
     assert made.gates[STABLE].failed == (Scale(CANARY, 0),)
-    assert steps(made, LEDGER) == [Ready, Finish, Scale]
+    assert steps(made, LEDGER) == [Ready, Reached, Finish, Scale]
 
 
 def test_a_canary_that_goes_on_begins_with_the_step_after_the_last_one():

@@ -87,8 +87,5 @@ class BlueGreen(Case):
             return [Apply(self.target, self.release, pods)]
         return [Apply(self.target, self.release, None), Scale(self.target, pods)]
 
-    def _reached(self) -> list[Step]:
-        return [Reached(self.target)]
-
     def _rolled_back(self) -> tuple[Step, ...]:
         return self._switched_back()

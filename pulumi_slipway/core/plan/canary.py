@@ -4,7 +4,7 @@ from pulumi_slipway.core.model import Phase, Pool, Release
 from pulumi_slipway.core.plan.case import CANARY, COLOURS, STABLE
 from pulumi_slipway.core.plan.model import LEDGER, Plan, TrackPlan, Way
 from pulumi_slipway.core.plan.rolling import Rolling
-from pulumi_slipway.core.steps import Apply, Check, Finish, Gate, Mark, Ready, Scale, Step
+from pulumi_slipway.core.steps import Apply, Check, Finish, Gate, Mark, Reached, Ready, Scale, Step
 
 AWAY = (Scale(CANARY, 0),)
 
@@ -48,7 +48,7 @@ class Canary(Rolling):
             first, phase = [self._track(STABLE, stable), declared], Phase.PAUSED
         else:
             conduct = [*self._conduct(count), Mark(count)]
-            steps: list[Step] = [Ready(STABLE, self.id), *self._healthy(), *AWAY]
+            steps: list[Step] = [Ready(STABLE, self.id), Reached(STABLE), *self._healthy(), *AWAY]
             others = self._others({STABLE, CANARY}, steps)
             gates[STABLE] = Gate(tuple(conduct), AWAY, self.release)
             gates[LEDGER] = Gate(tuple(steps), (*self._stable_back(), *AWAY), self.release)

@@ -72,10 +72,6 @@ class Case(ABC):
     def _rolled_back(self) -> tuple[Step, ...]:
         """What brings the committed release back to users, from the track that serves."""
 
-    def _reached(self) -> list[Step]:
-        """What is waited for once the target's pods are ready."""
-        return []
-
     def _held_pool(self, live: TrackName, *, unproven: bool) -> Pool:
         """Where a Service is pointed that points nowhere, while nothing is to move."""
         return live.pool
@@ -171,7 +167,7 @@ class Case(ABC):
         begin = self._begin(self.target)
         live = self.seen.tracks.get(self.target)  # one with pods has the number that the autoscaler gave it
         steps: list[Step] = [] if live and live.wanted else self._sized(self.target, self._whole())
-        steps += [Ready(self.target, self.id), *self._reached()]
+        steps += [Ready(self.target, self.id), Reached(self.target)]
         steps += [*self._checks(self.rules.after, self.target), *self._healthy()]
         others = self._others({self.target}, steps)
         steps += self._idle_canary(others)

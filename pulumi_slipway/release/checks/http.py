@@ -67,13 +67,15 @@ class HttpCheck:
         if self.http.url:
             headers = self.http.headers | ({"Authorization": f"Bearer {self.token}"} if self.token else {})
             return self._judged(get(self.web, self.http.url, self.timeout, headers=headers), self._place)
+        default = self.target.service_port, self.target.port
+        service_port, port = self.target.ports.get(str(self.http.port or ""), default)
         if self.target.service:
-            return self._ask_through(f"services/{self.target.service}:{self.target.service_port}", self._place)
+            return self._ask_through(f"services/{self.target.service}:{service_port}", self._place)
         pods = sorted(self._ready_pods())
         if not pods:
             return Reading(Status.FAILED, f"{self._place}: none is ready")
         path = plain_url(self.http.path or "/")
-        found = [self._ask_through(f"pods/{pod}:{self.target.port}", f"pod {pod} {path}") for pod in pods]
+        found = [self._ask_through(f"pods/{pod}:{port}", f"pod {pod} {path}") for pod in pods]
         worst = next((it for status in (Status.FAILED, Status.ERROR) for it in found if it.status is status), None)
         return worst or Reading(Status.SUCCESSFUL, f"{self._place}: each of {len(pods)} answers well")
 

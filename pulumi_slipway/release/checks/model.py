@@ -38,6 +38,8 @@ class Target:
     """What selects the track's pods."""
     service_port: str = "http"
     """The Service's port, by name or number."""
+    ports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    """The Service's ports by name and by number: what the Service and the pods have for each."""
 
     def placeholders(self) -> dict[str, str]:
         """What is filled in for `{{…}}`; the names are those of `settings.checks.PLACEHOLDERS`."""
