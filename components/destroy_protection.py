@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import pulumi
 
+from pulumi_slipway.core.keys import PROTECTION
+
 
 class DestroyProtection(pulumi.ComponentResource):
     """Is deleted before everything that it depends on, and protected unless `allowed`: the engine stops there.
@@ -17,5 +19,5 @@ class DestroyProtection(pulumi.ComponentResource):
         self, name: str, protects: Sequence[pulumi.Resource], parent: pulumi.Resource | None, *, allowed: bool
     ) -> None:
         opts = pulumi.ResourceOptions(parent=parent, depends_on=[*protects], protect=not allowed)
-        super().__init__("slipway:index:DestroyProtection", f"{name}-allowDestroy", None, opts)
+        super().__init__(PROTECTION, f"{name}-allowDestroy", None, opts)
         self.register_outputs({})

@@ -42,3 +42,6 @@ LIFETIME_ANNOTATION = "slipway.dev/token-lifetime"
 """Of a token's Secret: seconds from issue to expiry, as asked of the API server."""
 EXPIRES_ANNOTATION = "slipway.dev/expires-at"
 """The same moment for people; it is not read back."""
+
+PROTECTION = "slipway:index:DestroyProtection"
+"""Type token of the resource at which a destroy of a whole environment stops."""

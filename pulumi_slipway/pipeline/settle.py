@@ -4,8 +4,10 @@ So it goes by the stack's state and the cluster, never by settings, and destroys
 of the environment can change, whatever the branch says of it.
 """
 
+import json
 import os
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Service
 
 from pulumi_slipway.cluster import client as cluster
-from pulumi_slipway.core.keys import POOL_LABEL
+from pulumi_slipway.core.keys import POOL_LABEL, PROTECTION
 from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, TrackName
 from pulumi_slipway.core.retire import retired
 from pulumi_slipway.pipeline import deployed, engine, stack_files
@@ -22,7 +24,7 @@ from pulumi_slipway.pipeline.deploy import publish
 from pulumi_slipway.pipeline.deployed import Deployed
 from pulumi_slipway.pipeline.engine import Ended
 from pulumi_slipway.pipeline.ledgers import records
-from pulumi_slipway.pipeline.up import Locking, past_locks
+from pulumi_slipway.pipeline.up import Locking, past_locks, put_state
 from pulumi_slipway.release.observe import read, track
 from pulumi_slipway.settings.run import WORKLOADS
 
@@ -46,6 +48,7 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
             if not gone:  # without a target `destroy` would take the whole stack
                 engine.say(f"{stack}: nothing to retire")
                 return Ended(0, "")
+            _let_go(stack, {it.urn for it in gone}, directory)
             targets = [f"--target={it.urn}" for it in gone]
             return engine.run(["destroy", "--yes", "--skip-preview", "--stack", stack, *targets], directory=directory)
 
@@ -56,6 +59,16 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
     if ended.status == 0 and ended.output:
         publish(project, stack, deployed.place(found), None)
     return ended.exit_status
+
+
+def _let_go(stack: str, gone: AbstractSet[str], directory: Path) -> None:
+    """Takes the tracks out of what a destroy of the whole environment is kept from: else it keeps them, too."""
+    state = json.loads(engine.read(["stack", "export", "--stack", stack], directory=directory))
+    kept = [it for it in state["deployment"]["resources"] if it["type"] == PROTECTION]
+    if any(gone & {*it.get("dependencies", ())} for it in kept):
+        for it in kept:
+            it["dependencies"] = [urn for urn in it["dependencies"] if urn not in gone]
+        put_state(stack, state, directory)
 
 
 def needless(client: Client, found: Sequence[Deployed], now: datetime | None = None) -> list[Deployed]:

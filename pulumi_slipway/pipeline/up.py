@@ -118,12 +118,19 @@ def forget_pending(stack: str, directory: Path | None = None, environ: Mapping[s
     healed = without_healed(state)
     if healed is None:
         return
+    put_state(stack, healed, directory, environ)
+    engine.say(f"stack {stack}: what a killed run had left pending is in place now")
+
+
+def put_state(
+    stack: str, state: Mapping[str, object], directory: Path | None = None, environ: Mapping[str, str] | None = None
+) -> None:
+    """Makes an exported state, encrypted values as they are, the stack's."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "state.json"
         file.touch(mode=0o600)
-        file.write_text(json.dumps(healed))
+        file.write_text(json.dumps(state))
         engine.read(["stack", "import", "--stack", stack, "--file", str(file)], directory=directory, environ=environ)
-    engine.say(f"stack {stack}: what a killed run had left pending is in place now")
 
 
 def without_healed(state: Mapping[str, object]) -> dict[str, object] | None:
