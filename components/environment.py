@@ -49,7 +49,8 @@ class EnvironmentArgs:
     remove: Sequence[str] | None = None
     """Workloads that were taken out of `workloads` to be deleted."""
     allow_destroy: bool | None = None
-    """Whether `pulumi destroy` may delete it. Default: not where its name is production's."""
+    """Whether `pulumi destroy` may delete it, and an `up` a Workload that left the program. Default: not where its name
+    is production's."""
     settings: Settings | None = None
     """All of this as it was read from a stack file, in place of the others."""
 
@@ -92,7 +93,7 @@ class Environment(pulumi.ComponentResource):
             # A resource's URN has its parents' types, not their names: two environments need names that differ.
             resource = key if args.settings else f"{name}-{key}"
             self.workloads[key] = Workload(resource, replace(it, after=after), pulumi.ResourceOptions(parent=self))
-        if self.workloads:
+        if self.workloads or args.settings:
             self.protect("", [*self.workloads.values()])
         self.summary = {key: workload.summary for key, workload in self.workloads.items()}
         self.register_outputs({"workloads": self.summary})
