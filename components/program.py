@@ -21,15 +21,20 @@ ALREADY_SAID = 32
 
 
 _last: dict[str, str] = {}
+_at_once: list[Log] = []
 _moving: dict[str, Callable[[], str]] = {}
 _outputs: list[Callable[[], object]] = []
 _interruption = Event()
 _begun = Event()
+_hosted = Event()
 
 
 def at_end(workload: str, line: str) -> None:
     """Says how a workload stands as the run's last line; from any thread, the latest of each workload counts."""
-    _last[workload] = line
+    if _at_once:
+        _at_once[0].error(f"{workload}: {line}")
+    else:
+        _last[workload] = line
 
 
 def moving(workload: str, standing: Callable[[], str]) -> None:
@@ -57,6 +62,17 @@ def outputs_settled() -> None:
 def interrupted() -> bool:
     """Whether the run was told to end."""
     return _interruption.is_set()
+
+
+def interrupt() -> None:
+    """Ends the gates that are at work; each says how things stand."""
+    _interruption.set()
+    Interrupt.end_all()
+
+
+def hosted() -> None:
+    """This process is a plugin: the engine kills it, so that what would be last words is said at once."""
+    _hosted.set()
 
 
 def run(build: Callable[[], None]) -> None:
@@ -87,6 +103,9 @@ def begin() -> None:
     if _begun.is_set():
         return
     _begun.set()
+    if _hosted.is_set():
+        _at_once.append(Log())
+        return
     atexit.register(_say_last, Log())
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _interrupt_gates)
@@ -121,5 +140,4 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt_gates(number: int, frame: FrameType | None) -> None:
-    _interruption.set()
-    Interrupt.end_all()
+    interrupt()

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from pulumi_slipway.components.blue_green import BlueGreen, BlueGreenArgs
     from pulumi_slipway.components.canary import Canary, CanaryArgs
     from pulumi_slipway.components.environment import Environment, EnvironmentArgs
+    from pulumi_slipway.components.plugin import serve
     from pulumi_slipway.components.rolling import Rolling, RollingArgs
     from pulumi_slipway.components.stack import run
     from pulumi_slipway.components.workload import Workload, WorkloadArgs
@@ -26,6 +27,7 @@ __all__ = [
     "Workload",
     "WorkloadArgs",
     "run",
+    "serve",
 ]
 
 _MODULES = {
@@ -36,6 +38,7 @@ _MODULES = {
     "Rolling": "rolling",
     "Workload": "workload",
     "run": "stack",
+    "serve": "plugin",
 }
 
 

@@ -1,5 +1,6 @@
 """One Go module of versions.toml, from the module proxy to its commands in the cache."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -7,10 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from sandbox.errors import SandboxError
 from sandbox.paths import CHECKOUT, cache_dir
-from sandbox.versions import GoModule
+from sandbox.versions import GoModule, go_modules
 
 running: "set[subprocess.Popen[str]]" = set()
 """Go at work, for whoever has to end it."""
@@ -21,18 +23,22 @@ ROOMY = 12 << 30
 
 def directory(module: GoModule) -> Path:
     """Where its commands are, once they are built: a folder of its own, as an installation has them."""
-    return cache_dir() / "bin" / f"{module.name}-{module.version}"
+    sources = [file for folder in module.own.values() for file in sorted((CHECKOUT / "sandbox" / folder).glob("*.go"))]
+    content = hashlib.sha256(b"".join(file.read_bytes() for file in sources)).hexdigest()[:8]
+    return cache_dir() / "bin" / f"{module.name}-{module.version}{'-' + content if sources else ''}"
 
 
 def download(module: GoModule) -> None:
     """Writes a module that requires `module` at the versions that it was released with, and fetches its sources."""
     work = _workspace(module)
     work.mkdir(parents=True, exist_ok=True)
-    fetched = json.loads(_go(cache_dir(), "mod", "download", "-json", f"{module.module}@{module.version}"))
-    released = json.loads(_go(cache_dir(), "mod", "edit", "-json", fetched["GoMod"]))
+    fetched, released = _released(module)
     # All requirements, as upstream tidied them: with them Go prunes the graph and loads nothing that isn't compiled
     # (`go mod tidy` from one requirement fetches for minutes). Replacements by directories count only upstream, so its
     # v0.0.0 of staging modules, which no proxy has, are replaced.
+    for other in [it for it in go_modules() if it.name == module.within]:
+        released = _released(other)[1]
+        released["Require"].append({"Path": other.module, "Version": other.version})
     required = {entry["Path"]: entry["Version"] for entry in released["Require"]}
     staged = {path: module.staging for path, version in required.items() if version == "v0.0.0"}
     lines = [f"module slipway.local/{module.name}", f"go {released['Go']}", f"require {module.module} {module.version}"]
@@ -75,6 +81,12 @@ def build(module: GoModule, advance: Callable[[float], None]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(target, ignore_errors=True)
     output.rename(target)
+
+
+def _released(module: GoModule) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Where its sources are, and its go.mod."""
+    fetched = json.loads(_go(cache_dir(), "mod", "download", "-json", f"{module.module}@{module.version}"))
+    return fetched, json.loads(_go(cache_dir(), "mod", "edit", "-json", fetched["GoMod"]))
 
 
 def _overlaid(module: GoModule, released: Path, copy: Path) -> None:

@@ -34,6 +34,8 @@ class GoModule:
     embeds: list[str] = field(default_factory=list)
     """JSON files beside the command's main that it embeds in a generated form, as the module's own `generate.go`
     makes it."""
+    within: str | None = None
+    """Another module here, with whose requirements it is built: what they share is compiled once."""
     provider: str | None = None
     """The provider of Pulumi's that it is."""
     provider_version: str | None = None

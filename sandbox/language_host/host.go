@@ -24,7 +24,7 @@ const (
 	patience = 5 * time.Second
 )
 
-// host is the part of the LanguageRuntime service that stacks use; the rest (code generation, plugins in Python) says
+// host is the part of the LanguageRuntime service that stacks and plugins in Python use; the rest (code generation) says
 // "unimplemented".
 type host struct {
 	pulumirpc.UnimplementedLanguageRuntimeServer

@@ -1,0 +1,5 @@
+"""Slipway's components for programs in other languages."""
+
+from pulumi_slipway import serve
+
+serve()
