@@ -52,7 +52,7 @@ def act(project: Path, stack: str, locking: Locking, action: Action) -> int:
     with deployed.settings(project, stack) as directory:
         file = own if directory is None else stack_files.load(directory, stack)
         if directory is None:
-            engine.say(f"{stack}: its last run did not end well, or none is known: the settings are this commit's")
+            engine.say(f"{stack}: no run ended well with its last settings: they are this commit's")
         elif other := sorted({*drift(own["config"], file["config"]), *drift(file["config"], own["config"])}):
             engine.say(f"{stack}: the settings are those of the last deployment, not this commit's: {', '.join(other)}")
         return _update(directory or project, stack, file, locking, "")

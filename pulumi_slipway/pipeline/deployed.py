@@ -1,7 +1,7 @@
 """What a stack was last deployed with, by its state: for jobs that must not go by the settings of their own commit."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from pulumi_slipway.release.manifests import PREVIEW
 
 NO_STACK = "no stack named"
 """What the engine says of a stack that its backend doesn't have."""
+
+RUNS_LOOKED_AT = 20
 
 
 @dataclass(frozen=True)
@@ -78,11 +80,11 @@ class Deployed:
 def settings(project: Path, stack: str) -> Iterator[Path | None]:
     """The project with the stack file of the stack's last run in the place of this commit's; it ends with the block.
 
-    Every backend keeps it, encrypted values and what decrypts them as they are. None where the last run came to no good
-    end: what it was given may be what it failed of.
+    Every backend keeps it, encrypted values and what decrypts them as they are. None where no run came to a good end
+    with it: it may be what the last one failed of.
     """
     with stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as directory:
-        if not _ended_well(directory, stack):
+        if not ended_well(_history(directory, stack)):
             yield None
             return
         engine.read(["config", "refresh", "--force", "--stack", stack], directory=directory)
@@ -90,14 +92,22 @@ def settings(project: Path, stack: str) -> Iterator[Path | None]:
         yield directory if known else None
 
 
-def _ended_well(directory: Path, stack: str) -> bool:
+def _history(directory: Path, stack: str) -> list[dict[str, Any]]:
+    """The stack's last runs, the newest first, with their secrets: not for printing."""
+    command = ["stack", "history", "--json", "--show-secrets", "--page-size", str(RUNS_LOOKED_AT), "--stack", stack]
     try:
-        told = engine.read(["stack", "history", "--json", "--page-size", "1", "--stack", stack], directory=directory)
+        told: list[dict[str, Any]] = json.loads(engine.read(command, directory=directory))
     except engine.PulumiFailed as error:
-        if NO_STACK in str(error):
-            return False
-        raise
-    return [it["result"] for it in json.loads(told)] == ["succeeded"]
+        if NO_STACK not in str(error):
+            raise
+        return []
+    return told
+
+
+def ended_well(runs: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the settings of the last run are those of one that succeeded: a rollback that was refused fails, too."""
+    good = next((it["config"] for it in runs if it["result"] == "succeeded"), None)
+    return good is not None and runs[0]["config"] == good
 
 
 def read(project: Path, stack: str) -> dict[str, Any]:

@@ -105,8 +105,8 @@ def on_the_serving_colour(case: BlueGreen) -> TrackName:
     return case.home if case.home in COLOURS else BLUE
 
 
-def forward(workload: str, observed: Any, desired: Any, action: Action) -> Any:
-    made = goal(workload, observed, desired, action)
+def forward(workload: str, observed: Any, desired: Any, action: Action, named: str = "") -> Any:
+    made = goal(workload, observed, desired, action, named)
     flying = observed.in_flight
     return replace(made, release=flying.release, rolls_back=False) if flying and action is Action.ABORT else made
 

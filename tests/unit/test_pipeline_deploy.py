@@ -9,6 +9,7 @@ from pulumi_slipway.core.action import Action
 from pulumi_slipway.pipeline import deploy as module
 from pulumi_slipway.pipeline import rollback, settle
 from pulumi_slipway.pipeline.deploy import NoImage, deploy
+from pulumi_slipway.pipeline.deployed import ended_well
 from pulumi_slipway.pipeline.up import Locking
 
 LOCKING = Locking(serialised=True, wait=0)
@@ -72,6 +73,20 @@ def test_what_is_not_about_the_commit_does_not_go_by_its_settings(project, monke
     monkeypatch.setattr(settle, "settle", lambda *arguments: asked.append(Action.SETTLE) or 0)
     assert main(["up", "--stack", "staging", "--serialised"]) == 0
     assert asked == [action]
+
+
+@pytest.mark.parametrize(
+    ("runs", "well"),
+    [
+        ([], False),
+        ([("failed", "a")], False),
+        ([("succeeded", "a")], True),
+        ([("failed", "b"), ("succeeded", "a")], False),  # they may be what it failed of
+        ([("failed", "a"), ("succeeded", "a"), ("failed", "b")], True),  # a rollback that was refused
+    ],
+)
+def test_the_settings_of_the_last_run_count_where_a_run_succeeded_with_them(runs, well):
+    assert ended_well([{"result": result, "config": config} for result, config in runs]) is well
 
 
 def test_the_rollback_of_a_failed_deployment_goes_to_no_release_that_somebody_once_named(project, monkeypatch):
