@@ -31,7 +31,7 @@ def test_a_rename_moves_users_over_without_losing_a_request(strategy, version, p
     }
     project.configure(stack(namespace, web=settings)).up(SLIPWAY_IMAGE=images.v1).expect()
     refused = project.configure(stack(namespace, shop=settings)).preview(SLIPWAY_IMAGE=images.v1).expect(1)
-    assert "say so with `renamedFrom: web`" in refused.output
+    assert "`renamedFrom: web`" in refused.output
     project.configure(stack(namespace, shop={**settings, "renamedFrom": "web"}))
     refused = project.up(SLIPWAY_ACTION="settle").expect(1)
     assert "web is still to be renamed" in refused.output
