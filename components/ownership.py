@@ -53,7 +53,8 @@ def removed(workloads: Collection[str], settings: Environment, state: LastState)
         else:
             unsaid.append(
                 f"workload {name} runs in {settings.namespace} and is not in the stack file: put it back, or have it "
-                f"deleted by `slipway:environment: {{remove: [{name}]}}`"
+                f"deleted by `slipway:environment: {{remove: [{name}]}}`; where it has another name now, say "
+                f"`renamedFrom: {name}` there"
             )
     if unsaid:
         raise UserError("\n".join(unsaid))

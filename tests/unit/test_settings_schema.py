@@ -17,6 +17,8 @@ CHECKED_IN = ROOT / "pulumi_slipway" / "settings" / "slipway.schema.json"
 STACK_FILES = [ROOT / f"Pulumi.{stack}.yaml" for stack in ("access", "staging", "production")]
 BEYOND_A_SCHEMA = {
     "removed-and-still-there",
+    "renamed-from-what-is-there",
+    "port-of-a-url",
     "source-of-nothing",
     "two-sources",
     "chart-without-version",
