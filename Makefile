@@ -39,6 +39,7 @@ pythons: .venv   ## unit and component tests on each Python that is installed, a
 	@$(PY) -m tests.environments pytest -n 2 -q tests/unit tests/component --ignore tests/unit/test_images.py $(ARGS)
 
 soak: .venv      ## every case under every strategy, and many more rounds, kill points and random histories: hours
+	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name soak
 	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py tests/unit/test_exploration.py $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
