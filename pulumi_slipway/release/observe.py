@@ -186,18 +186,14 @@ def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     if any({**ours, INSTANCE: it}.items() <= labels.items() for it in (subject.name, subject.workload.renamed_from)):
         return
     owner = labels.get(ENVIRONMENT_LABEL) or labels.get("app.kubernetes.io/managed-by") or "someone else"
+    ways = "call the workload something else, delete that object, or "
     if ownership(subject.environment.name).items() <= labels.items():
-        old = labels.get(INSTANCE)
-        raise UserError(
-            f"workload {subject.name}: {kind} {subject.namespace}/{name} belongs to workload {old}: where that is its "
-            f"old name, say so with `renamedFrom: {old}`; else give one of the two another object"
-        )
-    hand_over = f"kubectl -n {subject.namespace} label {kind.lower()} {name} "
+        owner = f"workload {labels.get(INSTANCE)}"
+        ways = f"where that is its old name, say so with `renamedFrom: {labels.get(INSTANCE)}`; where it moves here, "
+    labelled = " ".join(f"{key}={value}" for key, value in ours.items())
     raise UserError(
-        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: call the workload "
-        f"something else, delete that object, or hand it over with: {hand_over}"
-        + " ".join(f"{key}={value}" for key, value in ours.items())
-        + " --overwrite"
+        f"workload {subject.name}: {kind} {subject.namespace}/{name} exists and belongs to {owner}: {ways}hand it over "
+        f"with: kubectl -n {subject.namespace} label {kind.lower()} {name} {labelled} --overwrite"
     )
 
 

@@ -81,6 +81,8 @@ def test_two_environments_are_in_one_program(example, namespace, other, images, 
     rolled = project.up(SLIPWAY_ACTION="rollback").expect()
     assert rolled.status == 0
     assert pods(admin, other, "web") == before, "a rollback in the window is a switch"
+    assert project.destroy().status != 0, "production is kept"
+    project.pulumi("state", "unprotect", "--all", "--yes", "--stack", "staging").expect()
     project.destroy().expect()
 
 

@@ -133,6 +133,8 @@ def test_a_live_track_that_lacks_a_pod_is_degraded_until_it_is_there(live, admin
     assert told("-n", namespace)["myapp"]["phase"] == "Healthy"
     quota = ResourceQuota(metadata=ObjectMeta(name="full", namespace=namespace), spec=ResourceQuotaSpec({"pods": "2"}))
     admin.create(quota)
+    # The API server's admission hears of a quota a moment later, as the controller that counts does.
+    wait_for(lambda: (admin.get(ResourceQuota, "full", namespace=namespace).to_dict().get("status") or {}).get("used"))
     admin.patch(Deployment.Scale, "myapp", {"spec": {"replicas": 3}}, namespace=namespace)
     seen = told("-n", namespace)["myapp"]
     assert (seen["phase"], seen["reasons"]) == ("Degraded", ["2 of 3 available"])

@@ -34,7 +34,7 @@ def program(sandbox, tmp_path, namespace, images):
 
 def test_a_yaml_program_releases_a_canary_whose_gates_refuse_a_bad_one(program, namespace, images, admin, load):
     project = program(images.v1)
-    assert project.up().expect().changes == {"create": 8}
+    assert project.up().expect().changes == {"create": 9}
     first = project.outputs()
     assert first == {"url": f"http://web.{namespace}.svc:80", "release": first["release"], "phase": "Healthy"}
     with load("web") as run:
