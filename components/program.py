@@ -7,14 +7,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from threading import Event
 from types import FrameType
 
-import grpc  # type: ignore[import-untyped]
 import pulumi
 
-from pulumi_slipway.components.log import Log, leave_out_debug, leave_out_the_monitor
+from pulumi_slipway.components.log import Log, last_error, last_warning, leave_out_debug, leave_out_the_monitor
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.interrupt import Interrupt
 
@@ -156,8 +155,7 @@ def _say_in_time() -> None:
     """
     _interruption.wait()
     time.sleep(LATE_SECONDS)
-    with suppress(grpc.RpcError):  # the engine is gone
-        _say_last(pulumi.log.error, pulumi.log.warn)
+    _say_last(last_error, last_warning)
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
