@@ -14,7 +14,7 @@ from pulumi_slipway.cli.view import (
     WorkloadView,
 )
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, PROMOTES, TRACK_LABEL
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, INSTANCE, POOL_LABEL, PROMOTES, TRACK_LABEL
 from pulumi_slipway.core.model import HOME, Manifest, Observed, Phase, Record, Release, Track, TrackName
 from pulumi_slipway.release import ledger, observe
 from pulumi_slipway.release.manifests import PREVIEW
@@ -22,7 +22,6 @@ from pulumi_slipway.release.observe import Snapshot
 from pulumi_slipway.release.promotion import candidates, digest, promote
 from pulumi_slipway.settings.environment import PromoteFrom
 
-INSTANCE = "app.kubernetes.io/instance"
 HISTORY = 5
 
 
@@ -45,7 +44,7 @@ def _named(snapshot: Snapshot) -> set[tuple[str, str]]:
 
 
 def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, now: datetime) -> WorkloadView:
-    records = ledger.decode(snapshot["ConfigMap"].get(ledger.name(name), {}).get("data"))
+    records = observe.ledger_of(snapshot, name)
     live = {track: snapshot["Deployment"].get(name + track.suffix) for track in TrackName}
     deployments = {track: it for track, it in live.items() if it and _is(it, track, name)}
     tracks = {track: observe.track(it) for track, it in deployments.items()}
@@ -92,9 +91,9 @@ def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now
     source, namespace, seconds = rule
     if namespace not in found:
         return PromotionView(source, "", "", f"not looked at: add --namespace {namespace}")
-    before = ledger.decode(found[namespace]["ConfigMap"].get(ledger.name(name), {}).get("data"))
+    before = observe.ledger_of(found[namespace], name)
     rule = PromoteFrom(environment=source, namespace=namespace, verified_for=int(seconds))
-    observed = Observed(ledger=ledger.decode(own.get("data")))
+    observed = Observed(ledger=observe.ledger_of(snapshot, name))
     try:
         choice = promote(name, rule, before, observed, None, now)
     except UserError as error:

@@ -43,5 +43,8 @@ LIFETIME_ANNOTATION = "slipway.dev/token-lifetime"
 EXPIRES_ANNOTATION = "slipway.dev/expires-at"
 """The same moment for people; it is not read back."""
 
+INSTANCE = "app.kubernetes.io/instance"
+"""Kubernetes' label that says which workload an object belongs to."""
+
 PROTECTION = "slipway:index:DestroyProtection"
 """Type token of the resource at which a destroy of a whole environment stops."""

@@ -90,9 +90,10 @@ def publish(project: Path, stack: str, where: tuple[str, str] | None, commit: st
     try:
         client = cluster.connect()
         with cluster.as_preflight_error(client):
-            said = snapshot.deployed_for(commit or "", state)
             if commit is None:
                 said = snapshot.annotations(client, namespace, stack)
+            else:
+                said = snapshot.deployed_for(commit, state)
             fits = snapshot.publish(client, namespace, name, stack, state, said)
         if not fits:
             _warn(f"the state of {stack} is too large for a ConfigMap: previews go on to compare with an older one")

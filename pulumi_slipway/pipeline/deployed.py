@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, TRACK_LABEL
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, INSTANCE, POOL_LABEL, TRACK_LABEL
 from pulumi_slipway.core.model import Manifest, TrackName
 from pulumi_slipway.pipeline import engine, snapshot, stack_files
 from pulumi_slipway.release import ledger
@@ -55,7 +55,7 @@ class Deployed:
     @property
     def workload(self) -> str:
         """The workload that it is of; empty where it is not Slipway's."""
-        return self.labels.get("app.kubernetes.io/instance", "") if self.environment else ""
+        return self.labels.get(INSTANCE, "") if self.environment else ""
 
     @property
     def track(self) -> TrackName | None:

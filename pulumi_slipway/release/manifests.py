@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, POOL_LABEL, TRACK_LABEL
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, INSTANCE, POOL_LABEL, TRACK_LABEL
 from pulumi_slipway.core.model import Manifest, Pool, TrackName
 from pulumi_slipway.settings import Autoscaler, Environment, Workload
 from pulumi_slipway.source.definition import Definition
@@ -73,12 +73,12 @@ class Subject:
     @property
     def instance(self) -> dict[str, str]:
         """The labels that say which workload an object belongs to."""
-        return {"app.kubernetes.io/name": self.name, "app.kubernetes.io/instance": self.name}
+        return {"app.kubernetes.io/name": self.name, INSTANCE: self.name}
 
     @property
     def owned(self) -> dict[str, str]:
         """The labels that an object must have to be this workload's own."""
-        return {**ownership(self.environment.name), "app.kubernetes.io/instance": self.name}
+        return {**ownership(self.environment.name), INSTANCE: self.name}
 
     @property
     def labels(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from lightkube.resources.networking_v1 import Ingress, NetworkPolicy
 from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, RELEASE_LABEL, TRACK_LABEL
+from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, INSTANCE, RELEASE_LABEL, TRACK_LABEL
 from pulumi_slipway.core.model import Manifest, Observed, Phase, Pool, Record, Track, TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
@@ -41,9 +41,6 @@ SUFFIXES: Mapping[str, tuple[str, ...]] = {
     "NetworkPolicy": ("",),
 }
 """What is looked for: a workload's objects are called by its name and one of these."""
-
-INSTANCE = "app.kubernetes.io/instance"
-"""Label of every object: the workload that it belongs to."""
 
 Snapshot = Mapping[str, Mapping[str, Manifest]]
 """Everything of these kinds in a namespace: kind, name, object."""
@@ -93,6 +90,11 @@ def deployed(found: Snapshot, environment: str) -> set[str]:
     return {it[INSTANCE] for it in every if ours <= it.items()}
 
 
+def ledger_of(found: Snapshot, workload: str) -> tuple[Record, ...]:
+    """The records of a workload's ledger; none where it has no ledger."""
+    return ledger.decode(found.get("ConfigMap", {}).get(ledger.name(workload), {}).get("data"))
+
+
 def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:
     """What a snapshot says of a workload; raises UserError for an object of its name that isn't its own."""
     objects: dict[tuple[str, str], Manifest] = {}
@@ -120,7 +122,7 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
 def _inherited(found: Snapshot, subject: Subject) -> tuple[Record, ...]:
     """The records of the workload's old name. They hold under the new one where it finds their pods, too."""
     old = subject.workload.renamed_from
-    return ledger.decode(found.get("ConfigMap", {}).get(ledger.name(old), {}).get("data")) if old else ()
+    return ledger_of(found, old) if old else ()
 
 
 def _labels(record: Record) -> Manifest:

@@ -7,12 +7,11 @@ done before the new name serves.
 from collections.abc import Mapping
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.keys import POOL_LABEL
-from pulumi_slipway.core.model import Manifest, Phase, Record, TrackName
+from pulumi_slipway.core.keys import INSTANCE, POOL_LABEL
+from pulumi_slipway.core.model import Manifest, Phase, TrackName
 from pulumi_slipway.core.plan import Plan
-from pulumi_slipway.release import ledger
 from pulumi_slipway.release.manifests import Subject, ownership
-from pulumi_slipway.release.observe import INSTANCE, Snapshot, World
+from pulumi_slipway.release.observe import Snapshot, World, ledger_of
 from pulumi_slipway.settings import Action, Run
 
 
@@ -33,7 +32,7 @@ def refuse_halves(found: Snapshot, subject: Subject, world: World, run: Run) -> 
     where = f"slipway:workloads.{name}.renamedFrom: "
     if run.action is not Action.DEPLOY or (run.only and name not in run.only):
         raise UserError(f"{where}{old} is still to be renamed: run without SLIPWAY_ACTION and SLIPWAY_WORKLOADS first")
-    last = next(reversed(_records(found, subject)), None)
+    last = next(reversed(ledger_of(found, str(subject.workload.renamed_from))), None)
     if last and last.outcome in (Phase.PROGRESSING, Phase.PAUSED):
         raise UserError(
             f"{where}release {last.release.id} is {last.outcome}: promote or abort it under the old name first"
@@ -57,9 +56,3 @@ def refuse_to_wait(found: Snapshot, subject: Subject, decided: Plan) -> None:
             f"{subject.workload.renamed_from}, which serves: rename it by a run that goes to its end (autoPromote, "
             "steps with a pause)"
         )
-
-
-def _records(found: Snapshot, subject: Subject) -> tuple[Record, ...]:
-    """What the old name's ledger says."""
-    live = found.get("ConfigMap", {}).get(ledger.name(str(subject.workload.renamed_from)), {})
-    return ledger.decode(live.get("data"))

@@ -18,8 +18,7 @@ PREFIX = "slipway:"
 
 def load() -> Settings:
     """The settings of this run; raises SettingsError with all mistakes."""
-    # `pulumi.Config` can only be asked for keys that one knows, and a misspelt one has to be told: hence the SDK's map.
-    given = {**config.get_config_env(), **config.CONFIG.get()}
+    given = _given()
     blocks = {key.removeprefix(PREFIX): _value(value) for key, value in given.items() if key.startswith(PREFIX)}
     sealed = [block for block in blocks if config.is_config_secret(f"{PREFIX}{block}")]
     stack = pulumi.get_stack()
@@ -35,13 +34,18 @@ def refuse_another_cluster() -> None:
 
     In somebody's own program, whose other keys may be meant for resources of their own.
     """
-    given = {**config.get_config_env(), **config.CONFIG.get()}
+    given = _given()
     chosen = [f"{PROVIDER}{key}" for key in ("cluster", "context", "kubeconfig") if f"{PROVIDER}{key}" in given]
     if chosen:
         raise SettingsError(
             f"{', '.join(chosen)}: not read by the components of pulumi_slipway: the cluster is the current context of "
             "the file in KUBECONFIG; for another one give EnvironmentArgs.kubeconfig"
         )
+
+
+def _given() -> dict[str, str]:
+    """All keys. `pulumi.Config` can only be asked for those that one knows, and a misspelt one has to be told."""
+    return {**config.get_config_env(), **config.CONFIG.get()}
 
 
 def _refuse_the_providers_own(keys: Iterable[str], file: str) -> None:

@@ -19,7 +19,7 @@ class Completed:
 
     deployment: Manifest
     former: Manifest
-    """As a version before 0.3 completed it: what runs so is left so, until its next release."""
+    """As an earlier version completed it: what runs so is left so, until its next release."""
     additions: tuple[str, ...]
     """What was added, a line each."""
     literal: str
@@ -97,10 +97,10 @@ def unreached(deployment: Manifest, services: Sequence[Manifest]) -> list[str]:
     known = ", ".join(f"{it['containerPort']}" + (f" ({it['name']})" if it.get("name") else "") for it in there)
     told: list[str] = []
     for one in services:
-        ports, headless = one["spec"]["ports"], one["spec"].get("clusterIP") == "None"
-        lost = [port for port in ports if not _leads(port, there, spec)]
-        if headless:
+        if one["spec"].get("clusterIP") == "None":
             continue
+        ports = one["spec"]["ports"]
+        lost = [port for port in ports if not _leads(port, there, spec)]
         by_number = [port for port in lost if isinstance(target(port), int)]
         wrong = by_number if there and len(by_number) == len(ports) else []
         for port in (*(it for it in lost if isinstance(target(it), str)), *wrong):
