@@ -9,7 +9,6 @@ import contextvars
 import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 
 import grpc  # type: ignore[import-untyped]
@@ -36,21 +35,6 @@ def leave_out_the_monitor() -> None:
             error(text, resource)
 
     pulumi.log.error = say  # type: ignore[assignment]  # as that script calls it
-
-
-def last_error(line: str) -> None:
-    """An error about no resource in particular, from any thread, also where the program's loop runs no more."""
-    _without_a_loop(pulumi.log.error, line)
-
-
-def last_warning(line: str) -> None:
-    """A warning like that."""
-    _without_a_loop(pulumi.log.warn, line)
-
-
-def _without_a_loop(how: Callable[..., None], line: str) -> None:
-    with suppress(grpc.RpcError):  # the engine is gone
-        how(line)
 
 
 class Log:
@@ -80,4 +64,7 @@ class Log:
                 return
             self._loop.call_soon_threadsafe(partial(how, line, self._about), context=self._context)
         except RuntimeError:  # the program's loop has ended before this thread: without the resource no loop is needed
-            _without_a_loop(how, line)
+            try:
+                how(line)
+            except grpc.RpcError:  # and the engine, too
+                return

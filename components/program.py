@@ -5,15 +5,15 @@ import gc
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Event
 from types import FrameType
 
 import pulumi
 
-from pulumi_slipway.components.log import Log, last_error, last_warning, leave_out_debug, leave_out_the_monitor
+from pulumi_slipway.components.log import Log, leave_out_debug, leave_out_the_monitor
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.interrupt import Interrupt
 
@@ -21,16 +21,12 @@ ALREADY_SAID = 32
 """Exit status by which Pulumi's language host knows that the user has been told what is wrong (its exec script)."""
 
 
-LATE_SECONDS = 3.0
-"""After the engine's interrupt, which comes to a run that fails, too; after 5 the language host kills the program."""
-
 _last: dict[str, str] = {}
-_said: set[str] = set()
-_saying = threading.Lock()
 _at_once: list[Log] = []
 _moving: dict[str, Callable[[], str]] = {}
 _outputs: list[Callable[[], object]] = []
 _interruption = Event()
+_interrupts: SimpleQueue[int] = SimpleQueue()
 _begun = Event()
 _hosted = Event()
 
@@ -112,9 +108,8 @@ def begin() -> None:
     if _hosted.is_set():
         _at_once.append(Log())
         return
-    log = Log()
-    atexit.register(_say_last, log.error, log.warn)
-    threading.Thread(target=_say_in_time, daemon=True).start()
+    atexit.register(_say_last, Log())
+    threading.Thread(target=_end_gates, daemon=True).start()
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _interrupt_gates)
 
@@ -134,28 +129,13 @@ def _collect_little() -> None:
     atexit.register(gc.freeze)  # else the interpreter looks through everything when it ends
 
 
-def _say_last(error: Callable[[str], None], warn: Callable[[str], None]) -> None:
-    """Says how each workload stands that has not been told of; from any thread."""
-    with _saying:
-        for workload, standing in _moving.items():
-            if workload not in {*_last, *_said} and (line := standing()):
-                # The engine has told of the failure; and a run of some targets has none.
-                (error if interrupted() else warn)(f"{workload}: {line}")
-                _said.add(workload)
-        for workload, line in _last.items():
-            if workload not in _said:
-                error(f"{workload}: {line}")
-                _said.add(workload)
-
-
-def _say_in_time() -> None:
-    """Where the interpreter does not come to its end (measured: 3 of 119 failed runs, all at load 8).
-
-    In a thread that is there from the beginning: one that ends can begin no other.
-    """
-    _interruption.wait()
-    time.sleep(LATE_SECONDS)
-    _say_last(last_error, last_warning)
+def _say_last(log: Log) -> None:
+    for workload, standing in _moving.items():
+        if workload not in _last and (line := standing()):
+            # The engine has told of the failure; and a run of some targets has none.
+            (log.error if interrupted() else log.warn)(f"{workload}: {line}")
+    for workload, line in _last.items():
+        log.error(f"{workload}: {line}")
 
 
 def _interrupted(number: int, frame: FrameType | None) -> None:
@@ -163,4 +143,11 @@ def _interrupted(number: int, frame: FrameType | None) -> None:
 
 
 def _interrupt_gates(number: int, frame: FrameType | None) -> None:
-    interrupt()
+    """Does not take a lock: another interrupt may come while it is at work, in the same thread."""
+    _interrupts.put(number)
+
+
+def _end_gates() -> None:
+    while True:
+        _interrupts.get()
+        interrupt()

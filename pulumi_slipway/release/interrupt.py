@@ -15,12 +15,15 @@ class Interrupt:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        _every.add(self)
+        with _changing:
+            _every.add(self)
 
     @staticmethod
     def end_all() -> None:
-        """The whole run is to stop."""
-        for each in list(_every):
+        """The whole run is to stop. Takes locks: not for a signal's handler, which the next signal may interrupt."""
+        with _changing:
+            every = list(_every)
+        for each in every:
             each.set()
 
     def set(self) -> None:
@@ -38,3 +41,4 @@ class Interrupt:
 
 
 _every: "weakref.WeakSet[Interrupt]" = weakref.WeakSet()
+_changing = threading.Lock()
