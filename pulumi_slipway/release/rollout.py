@@ -23,8 +23,9 @@ LASTING = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull"
 """The kubelet's reasons (pkg/kubelet/images, kuberuntime) that nothing but a person mends."""
 STALLED_SECONDS = 5.0
 """Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
-HOPELESS_SECONDS = 10.0
-"""So long a reason that does not mend itself may last: a Secret may come a moment later than the pods that need it."""
+HOPELESS_SECONDS = 30.0
+"""So long a reason that does not mend itself may last. A kubelet that has not read the Secret yet (a node under load, a
+new namespace) asks the registry without a login, is refused in the same words, and asks again 10 to 25 s later."""
 LOG_LINES = 5
 LOG_CHARACTERS = 500
 """Of all these lines together, from their end: one line of a log may be a megabyte of JSON."""
