@@ -9,10 +9,12 @@ import pulumi
 import yaml
 
 from pulumi_slipway.components.log import Log
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.settings import Workload
 from pulumi_slipway.settings.source import Helm, HelmImage
 from pulumi_slipway.source.definition import Definition, define, left_out
 from pulumi_slipway.source.documents import documents
+from pulumi_slipway.source.normal import unlisted
 from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, SourceError
 
 FILE_LIMIT = 10 << 20
@@ -123,7 +125,7 @@ class Renderer:
             files |= dict.fromkeys(found)
         return list(files)
 
-    def _invoke(self, what: str, place: str, arguments: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def _invoke(self, what: str, place: str, arguments: Mapping[str, Any]) -> list[Manifest]:
         try:
             answer = pulumi.runtime.invoke(
                 f"kubernetes:{what}", dict(arguments), pulumi.InvokeOptions(provider=self._provider)
@@ -131,7 +133,7 @@ class Renderer:
         except Exception as error:  # the SDK has no narrower one
             raise SourceError(f"{self._prefix}: {place}: {_one_line(error)}") from None
         found: list[dict[str, Any]] = _whole((answer.value or {}).get("result", []))
-        return found
+        return list(unlisted(found))
 
 
 def _whole(node: Any) -> Any:  # noqa: ANN401  any value of a manifest

@@ -17,7 +17,7 @@ from lightkube.config.kubeconfig import SERVICE_ACCOUNT
 from lightkube.core.exceptions import ConfigError
 from lightkube.resources.core_v1 import Namespace
 
-from pulumi_slipway.cluster import decoders
+from pulumi_slipway.cluster import decoders, exec_plugin
 from pulumi_slipway.cluster.retry import briefly
 from pulumi_slipway.cluster.rights import Right, listed, missing
 from pulumi_slipway.cluster.time_limit import Overdue, within
@@ -55,7 +55,7 @@ def connect(variable: str = "KUBECONFIG", *, given: str | None = None) -> Client
                 config = KubeConfig.from_dict(content)
             else:
                 config = KubeConfig.from_service_account(SERVICE_ACCOUNT) if in_pod else KubeConfig.from_file(path)
-        return Client(config.get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
+        return Client(exec_plugin.taken(config).get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
         if named and os.pathsep in named and not path.exists():  # kubectl would merge them

@@ -1,48 +1,26 @@
-"""Waits for a rollout, tells how it goes, and why it does not."""
+"""Waits for a rollout, and tells how it goes; why it does not is in why.py."""
 
-import re
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
 
 import httpx2
 from lightkube import Client
 from lightkube.core.client import LabelSelector
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Pod
 
 from pulumi_slipway.core.errors import WorkloadError
 from pulumi_slipway.core.keys import RELEASE_LABEL
 from pulumi_slipway.core.model import Manifest, TrackName
 from pulumi_slipway.release.observe import read
 from pulumi_slipway.release.observe import track as said_by
+from pulumi_slipway.release.why import Reason, why
 
 POLL_SECONDS = 0.1
-PULLS = ("ErrImagePull", "ImagePullBackOff")
-LASTING = ("InvalidImageName", "CreateContainerConfigError", "ErrImageNeverPull")
-"""The kubelet's reasons (pkg/kubelet/images, kuberuntime) that nothing but a person mends."""
 STALLED_SECONDS = 5.0
 """Without a step forward for so long, the job log says what stands in the way, and again when that changes."""
 HOPELESS_SECONDS = 30.0
 """So long a reason that does not mend itself may last. A kubelet that has not read the Secret yet (a node under load, a
 new namespace) asks the registry without a login, is refused in the same words, and asks again 10 to 25 s later."""
-LOG_LINES = 5
-LOG_CHARACTERS = 500
-"""Of all these lines together, from their end: one line of a log may be a megabyte of JSON."""
-
-
-@dataclass(frozen=True)
-class Reason:
-    """Why a release does not come up."""
-
-    text: str
-    log: str = ""
-    """What the container wrote last; for the job log alone, it may hold what not everyone may read."""
-    lasting: bool = False
-    """Whether nothing but a person mends it: a registry that refuses, a name that is none, a missing Secret."""
-
-    def __str__(self) -> str:
-        return f"{self.text}, last lines: {self.log}" if self.log else self.text
 
 
 class ReleaseFailed(WorkloadError):
@@ -168,67 +146,3 @@ def _reasons(client: Client, release: str, namespace: str, live: Manifest) -> li
         return list(why(client, labels, namespace, live))
     except httpx2.HTTPError as error:  # a reason that can't be read is no reason to give up
         return [Reason(f"its pods can't be looked at: {error}")]
-
-
-def why(client: Client, labels: LabelSelector, namespace: str, live: Manifest) -> Iterator[Reason]:
-    """The reasons a release does not come up: refused pods, unschedulable, image pull, crash loop with log, probe."""
-    for condition in live.get("status", {}).get("conditions", []):
-        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
-            yield Reason(f"pods are refused: {condition.get('message', '')}")
-    seen: set[Reason] = set()
-    for pod in client.list(Pod, namespace=namespace, labels=labels):
-        reason = _why_pod(client, namespace, pod.to_dict())
-        if reason and reason not in seen:
-            seen.add(reason)
-            yield replace(reason, text=f"pod {pod.metadata.name if pod.metadata else '?'}: {reason.text}")
-
-
-def _why_pod(client: Client, namespace: str, pod: Manifest) -> Reason | None:
-    if pod["metadata"].get("deletionTimestamp"):
-        return None  # on its way out, whatever its state
-    for condition in pod.get("status", {}).get("conditions", []):
-        if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            return Reason(f"unschedulable: {condition.get('message', '')}")
-    for status in pod.get("status", {}).get("containerStatuses", []):
-        state = status.get("state", {})
-        waiting = state.get("waiting")
-        ended = state.get("terminated") or status.get("lastState", {}).get("terminated")
-        if ended and ended.get("exitCode") != 0:
-            log = last_log_lines(client, namespace, pod["metadata"]["name"])
-            said = f", {ended['message']}" if ended.get("message") else ""
-            return Reason(f"exits with {ended['exitCode']} ({ended.get('reason')}){said}", "" if said else log)
-        if waiting and waiting.get("reason") != "ContainerCreating":
-            text = f"{waiting.get('reason')}: {waiting.get('message', '')}"
-            refused = waiting.get("reason") in PULLS and re.search(r"\b40[13]\b", text) is not None
-            login = " (is slipway:environment.imagePullSecret the registry's login?)" if refused else ""
-            return Reason(text + login, lasting=refused or waiting.get("reason") in LASTING)
-        if not status.get("ready") and state.get("running"):
-            probe = _probe(pod, status.get("name"))
-            return Reason(f"runs, but its readiness probe fails ({probe}): see `port` and `probe` of the workload")
-    return None
-
-
-def _probe(pod: Manifest, container: str | None) -> str:
-    """What is asked of a container, where, to know whether it is ready."""
-    containers: list[Manifest] = pod.get("spec", {}).get("containers", [])
-    found = next((it for it in containers if it.get("name") == container), {})
-    probe = found.get("readinessProbe", {})
-    ports = {it.get("name"): it.get("containerPort") for it in found.get("ports", [])}
-    if "httpGet" in probe:
-        asked = probe["httpGet"]
-        return f"HTTP GET port {ports.get(asked.get('port'), asked.get('port'))}, path {asked.get('path', '/')}"
-    if "tcpSocket" in probe:
-        port = probe["tcpSocket"].get("port")
-        return f"TCP port {ports.get(port, port)}"
-    if "grpc" in probe:
-        return f"gRPC port {probe['grpc'].get('port')}"
-    return "a command in the container" if "exec" in probe else "a readiness gate"
-
-
-def last_log_lines(client: Client, namespace: str, pod: str) -> str:
-    """The last lines that the pod's newest container wrote, on one line; empty where they can't be read."""
-    try:
-        lines = list(client.log(pod, namespace=namespace, tail_lines=LOG_LINES))
-    except httpx2.HTTPError:
-        return ""
-    return " | ".join(line.strip() for line in lines if line.strip())[-LOG_CHARACTERS:]

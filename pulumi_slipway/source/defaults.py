@@ -7,7 +7,7 @@ from typing import Any
 
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.source.images import goes_along
-from pulumi_slipway.source.ports import asked, declared, protocol, target
+from pulumi_slipway.source.ports import asked, at_work, declared, protocol, target
 from pulumi_slipway.source.rendered import ARTICLES, marked
 
 PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
@@ -29,10 +29,14 @@ class Completed:
 def completed(deployment: Manifest, services: Sequence[Manifest], container: str, pre_stop: int) -> Completed:
     """`services`: the workload's own, and those beside it; `container`: the one that gets the image."""
     ports = services[0]["spec"]["ports"]
-    former, _ = _with_defaults(deployment, ports[0], container, pre_stop, any_protocol=True)
-    whole, added = _with_defaults(deployment, asked(ports), container, pre_stop)
+    whole = json.loads(json.dumps(deployment))
     spec = whole["spec"]["template"]["spec"]
-    literal = next(str(it.get("image", "")) for it in _containers(deployment) if it["name"] == container)
+    main = _one(spec, container)
+    main["image"] = ARTICLES  # whatever a chart makes of its values: it is the release's
+    added = [*_probed_when_ready(spec, main, asked(ports)), *_late_to_stop(spec, main, pre_stop)]
+    if "strategy" not in whole["spec"]:
+        added.append("strategy: maxUnavailable 0, so that capacity never drops")
+    literal = str(_one(deployment["spec"]["template"]["spec"], container).get("image", ""))
     for one in (*spec.get("initContainers", ()), *spec["containers"]):
         text = str(one.get("image", ""))
         if one["name"] == container or not goes_along(text, literal):
@@ -41,26 +45,52 @@ def completed(deployment: Manifest, services: Sequence[Manifest], container: str
         if not marked({"image": text}):
             added.append(f"image of {one['name']}: the release's, since it is the same as that of {container}")
     added += _named(spec, [port for one in services for port in one["spec"]["ports"]], container)
-    return Completed(whole, former, tuple(added), literal)
+    return Completed(whole, _as_before(deployment, ports[0], container, pre_stop), tuple(added), literal)
 
 
-def _with_defaults(
-    deployment: Manifest, port: Manifest, container: str, pre_stop: int, *, any_protocol: bool = False
-) -> tuple[Any, list[str]]:
-    whole = json.loads(json.dumps(deployment))
-    spec, added = whole["spec"], []
-    main = next(it for it in _containers(whole) if it["name"] == container)
-    main["image"] = ARTICLES  # whatever a chart makes of its values: it is the release's
+def _as_before(deployment: Manifest, port: Manifest, container: str, pre_stop: int) -> Manifest:
+    """As the first version completed it."""
+    whole: Manifest = json.loads(json.dumps(deployment))
+    main = _one(whole["spec"]["template"]["spec"], container)
+    main["image"] = ARTICLES
+    main.setdefault("readinessProbe", {"tcpSocket": {"port": target(port)}, "periodSeconds": 2})
+    if pre_stop:
+        main.setdefault("lifecycle", {"preStop": {"sleep": {"seconds": pre_stop}}})
+    return whole
+
+
+def _probed_when_ready(spec: dict[str, Any], main: dict[str, Any], port: Manifest) -> list[str]:
+    """A readiness probe on the container that users reach, which may be a sidecar: a name is looked up in its own."""
     to = target(port)
-    if "readinessProbe" not in main and (any_protocol or protocol(port) == "TCP"):
-        main["readinessProbe"] = {"tcpSocket": {"port": to}, "periodSeconds": 2}
-        added.append(f"readinessProbe: a TCP connection to port {to}, so that no request meets a pod that starts")
-    if pre_stop and "lifecycle" not in main:
-        main["lifecycle"] = {"preStop": {"sleep": {"seconds": pre_stop}}}
+    serving = main
+    if isinstance(to, str):
+        serving = next((it for it in at_work(spec) if to in {p.get("name") for p in it.get("ports") or ()}), main)
+    if "readinessProbe" in serving or protocol(port) != "TCP":
+        return []
+    serving["readinessProbe"] = {"tcpSocket": {"port": to}, "periodSeconds": 2}
+    where = "" if serving is main else f" of {serving['name']}"
+    return [f"readinessProbe{where}: a TCP connection to port {to}, so that no request meets a pod that starts"]
+
+
+def _late_to_stop(spec: dict[str, Any], main: dict[str, Any], pre_stop: int) -> list[str]:
+    """A pause before the container is told to stop, within the time that the pod has for it."""
+    added = []
+    lifecycle = main.get("lifecycle") or {}
+    if pre_stop and not lifecycle.get("preStop"):
+        main["lifecycle"] = {**lifecycle, "preStop": {"sleep": {"seconds": pre_stop}}}
         added.append(f"preStop: {pre_stop} s, so that no request meets a pod that stops")
-    if "strategy" not in spec:
-        added.append("strategy: maxUnavailable 0, so that capacity never drops")
-    return whole, added
+    pause = max((_pause(it) for it in at_work(spec)), default=0)
+    grace = spec.get("terminationGracePeriodSeconds")
+    if grace is not None and pause and grace <= pause:
+        spec["terminationGracePeriodSeconds"] = grace + pause
+        added.append(f"terminationGracePeriodSeconds: {grace + pause}, for {grace} are over before preStop's {pause}")
+    return added
+
+
+def _pause(container: Manifest) -> int:
+    """The seconds that a container sleeps before it is told to stop."""
+    hook = (container.get("lifecycle") or {}).get("preStop") or {}
+    return int((hook.get("sleep") or {}).get("seconds") or 0)
 
 
 def _named(spec: dict[str, Any], ports: Sequence[Manifest], container: str) -> list[str]:
@@ -126,6 +156,6 @@ def _probed(probe: Mapping[str, Any] | None) -> int | str | None:
     return next((it for it in ports if it is not None), None)
 
 
-def _containers(deployment: Manifest) -> list[Any]:
-    found: list[Any] = deployment["spec"]["template"]["spec"]["containers"]
+def _one(spec: dict[str, Any], container: str) -> dict[str, Any]:
+    found: dict[str, Any] = next(it for it in spec["containers"] if it["name"] == container)
     return found

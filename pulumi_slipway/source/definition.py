@@ -12,6 +12,7 @@ from pulumi_slipway.source import find
 from pulumi_slipway.source.content import content_of, digest, secret_digest
 from pulumi_slipway.source.defaults import completed, unreached
 from pulumi_slipway.source.images import of_release, refuse_half_filled
+from pulumi_slipway.source.normal import refuse_large_numbers, spelled_out
 from pulumi_slipway.source.ports import asked, declared, elsewhere, target
 from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, SourceError, filled, readable
 from pulumi_slipway.source.validate import refuse_place, refuse_twice, refuse_types
@@ -155,8 +156,9 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     """Finds the Deployment and the Service, fills in the defaults of zero downtime; raises SourceError."""
     prefix = f"slipway:workloads.{workload}.source: "
     for one in rendered:
+        refuse_large_numbers(prefix, one)
         refuse_types(prefix, one)
-    kept = _without_hooks(prefix, source, rendered)
+    kept = [spelled_out(one) for one in _without_hooks(prefix, source, rendered)]
     for one in kept:
         refuse_place(prefix, one, namespace)
     refuse_twice(prefix, kept)

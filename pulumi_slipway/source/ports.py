@@ -5,14 +5,22 @@ behind one Service.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 from pulumi_slipway.core.model import Manifest
 
 
+def at_work(spec: Manifest) -> list[Any]:
+    """The containers that run as long as the pod does; sidecars come last."""
+    return [
+        *spec["containers"],
+        *(it for it in spec.get("initContainers") or () if it.get("restartPolicy") == "Always"),
+    ]
+
+
 def declared(spec: Manifest) -> list[Manifest]:
-    """The ports of a pod's containers, in the order in which Kubernetes looks for a name; sidecars come last."""
-    sidecars = [it for it in spec.get("initContainers") or () if it.get("restartPolicy") == "Always"]
-    return [port for it in (*spec["containers"], *sidecars) for port in it.get("ports") or ()]
+    """The ports of a pod's containers, in the order in which Kubernetes looks for a name."""
+    return [port for it in at_work(spec) for port in it.get("ports") or ()]
 
 
 def protocol(port: Manifest) -> str:

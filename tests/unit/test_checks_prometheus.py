@@ -63,7 +63,7 @@ def test_without_a_token_none_is_sent():
     assert "Authorization" not in request.headers
 
 
-SELECTED = 'namespace="shop",app_kubernetes_io_instance="myapp",slipway_dev_track="canary",slipway_dev_release="abc123"'
+SELECTED = 'namespace="shop",slipway_dev_track="canary",slipway_dev_release="abc123"'
 
 
 def test_the_presets_ask_for_the_pods_of_the_track_and_the_release():

@@ -52,6 +52,37 @@ def test_what_the_author_said_stays():
     assert found.additions == ()
 
 
+def test_a_pause_is_added_beside_a_post_start_and_the_grace_is_raised_to_it():
+    text = GOOD.replace("{name: app,", "{name: app, lifecycle: {postStart: {exec: {command: [x]}}},")
+    found = defined(text.replace("containers:", "terminationGracePeriodSeconds: 2, containers:"))
+    assert container(found)["lifecycle"] == {
+        "postStart": {"exec": {"command": ["x"]}},
+        "preStop": {"sleep": {"seconds": 3}},
+    }
+    template, _ = found.pod_template(IMAGE_V1, None)
+    assert template["spec"]["terminationGracePeriodSeconds"] == 5
+    assert any("terminationGracePeriodSeconds: 5" in line for line in found.additions)
+    former, _ = found.pod_template(IMAGE_V1, None, former=True)
+    assert former["spec"]["terminationGracePeriodSeconds"] == 2
+
+
+def test_the_readiness_probe_is_of_the_container_that_has_the_named_port():
+    text = GOOD.replace("targetPort: 3000", "targetPort: proxy").replace(
+        "containers: [", "containers: [{name: proxy, image: p, ports: [{name: proxy, containerPort: 4180}]}, "
+    )
+    found = defined(text, Source(manifests="k8s/web.yaml", container="app"))
+    proxy, app = (it for it in found.pod_template(IMAGE_V1, None)[0]["spec"]["containers"])
+    assert proxy["readinessProbe"]["tcpSocket"] == {"port": "proxy"}
+    assert "readinessProbe" not in app
+
+
+def test_a_number_that_would_arrive_as_another_is_refused():
+    quota = "apiVersion: example.com/v1\nkind: Quota\nmetadata: {name: q}\n"
+    large = "\n---\n" + quota + "spec: {limits: [{bytes: 9007199254740993}]}\n"
+    with pytest.raises(SourceError, match=r"Quota q .*: spec.limits\[0\].bytes is 9007199254740993, more than 2\^53"):
+        defined(GOOD + large)
+
+
 @pytest.mark.parametrize(
     ("given", "made"),
     [

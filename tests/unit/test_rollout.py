@@ -6,7 +6,7 @@ import httpx2
 import pytest
 from lightkube import ApiError
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Pod
+from lightkube.resources.core_v1 import Event, Pod
 
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import RELEASE_LABEL
@@ -53,15 +53,16 @@ def pod(name="myapp-1", **status):
     deleted = {"deletionTimestamp": "2026-01-01T00:00:00Z"} if status.pop("deleted", False) else {}
     probe = {"httpGet": {"port": 3001, "path": "/healthz"}}
     spec = {"containers": [{"name": "myapp", "readinessProbe": probe}]}
+    spec["readinessGates"] = [{"conditionType": "example.com/gate"}]
     return Pod.from_dict({"metadata": {"name": name, **deleted}, "spec": spec, "status": status})
 
 
 class Scene:
     """The cluster moment by moment: what is seen at each second, an exception where it is away."""
 
-    def __init__(self, moments, pods=(), log=(), track=TrackName.STABLE):
+    def __init__(self, moments, pods=(), log=(), track=TrackName.STABLE, events=()):
         self.moments, self.pods, self.lines, self.now, self.said = dict(moments), list(pods), log, 0.0, []
-        self.track = track
+        self.track, self.events = track, events
 
     def get(self, kind, name, namespace):
         assert (kind, name, namespace) == (Deployment, "myapp" + self.track.suffix, "staging")
@@ -70,13 +71,16 @@ class Scene:
             raise moment
         return SimpleNamespace(to_dict=lambda: moment)
 
-    def list(self, kind, namespace, labels):
+    def list(self, kind, namespace, labels=None, fields=None):
+        if kind is Event:
+            assert fields == {"involvedObject.name": "myapp-1"}
+            return [Event.from_dict({"metadata": {}, "involvedObject": {}, **it}) for it in self.events]
         assert (kind, namespace, labels) == (Pod, "staging", {"app": "myapp", RELEASE_LABEL: OURS})
         if isinstance(self.pods, Exception):
             raise self.pods
         return list(self.pods)
 
-    def log(self, name, namespace, tail_lines):
+    def log(self, name, namespace, tail_lines, container):
         if isinstance(self.lines, Exception):
             raise self.lines
         return iter(self.lines[-tail_lines:])
@@ -216,7 +220,8 @@ REASONS = {
     ),
     "refused by the registry": (
         pod(containerStatuses=[container(state={"waiting": {"reason": "ErrImagePull", "message": "403 Forbidden"}})]),
-        "ErrImagePull: 403 Forbidden (is slipway:environment.imagePullSecret the registry's login?)",
+        "ErrImagePull: 403 Forbidden (asked without a pull secret: is slipway:environment.imagePullSecret the "
+        "registry's login?)",
     ),
     "no name of an image": (
         pod(containerStatuses=[container(state={"waiting": {"reason": "InvalidImageName", "message": "no name"}})]),
@@ -249,6 +254,40 @@ REASONS = {
         ),
         "exits with 137 (OOMKilled), too much",
     ),
+    "init crash": (
+        pod(
+            initContainerStatuses=[container(name="migrate", state={"terminated": {"exitCode": 2, "reason": "Error"}})],
+            containerStatuses=[container(state={"waiting": {"reason": "PodInitializing"}})],
+        ),
+        "init container migrate: exits with 2 (Error), last lines: one | two",
+    ),
+    "init at work": (
+        pod(
+            initContainerStatuses=[container(name="migrate", state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})],
+            containerStatuses=[container(state={"waiting": {"reason": "PodInitializing"}})],
+        ),
+        "init container migrate is still at work, the others wait for it, last lines: one | two",
+    ),
+    "sidecar crash": (
+        pod(
+            containerStatuses=[
+                container(ready=True, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}}),
+                container(
+                    name="proxy",
+                    state={"waiting": {"reason": "CrashLoopBackOff", "message": "back-off"}},
+                    lastState={"terminated": {"exitCode": 0, "reason": "Completed"}},
+                ),
+            ]
+        ),
+        "container proxy: exits with 0 (Completed), last lines: one | two",
+    ),
+    "readiness gate": (
+        pod(
+            conditions=[{"type": "ContainersReady", "status": "True"}, {"type": "Ready", "status": "False"}],
+            containerStatuses=[container(ready=True, state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})],
+        ),
+        "its containers are ready, its readiness gate is not: example.com/gate is not set; does what sets it run here?",
+    ),
     "never ready": (
         pod(containerStatuses=[container(state={"running": {"startedAt": "2026-01-01T00:00:00Z"}})]),
         "runs, but its readiness probe fails (HTTP GET port 3001, path /healthz): "
@@ -268,6 +307,32 @@ def test_the_reason_is_told_once_while_it_stalls_and_with_the_failure(case):
     assert scene.said == ["stable: 1 of 3 updated, 3 available", f"pod myapp-1: {reason}"]
     how = "cannot come up" if case in LASTING else "did not come up within 60 s"
     assert str(failed) == f"workload myapp: release ours: {how}: pod myapp-1: {reason}"
+
+
+MOUNT = "MountVolume.SetUp failed for volume conf: configmap missing not found"
+EVENTS = {
+    "mount": (
+        {"waiting": {"reason": "ContainerCreating"}},
+        [{"reason": "FailedMount", "message": MOUNT}, {"reason": "Scheduled", "message": "x"}],
+        MOUNT,
+    ),
+    "liveness": (
+        {"terminated": {"exitCode": 137, "reason": "Error"}},
+        [
+            {"reason": "Killing", "message": "Container myapp failed liveness probe, will be restarted"},
+            {"reason": "Unhealthy", "message": "Liveness probe failed: connection refused"},
+        ],
+        "Container myapp failed liveness probe, will be restarted: Liveness probe failed: connection refused; does it "
+        "start slower than that? Give it a startupProbe",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EVENTS)
+def test_what_only_events_tell_is_told(case):
+    state, events, reason = EVENTS[case]
+    of = pod(containerStatuses=[container(state=state)])
+    assert str(failure(Scene({0: live(1, 3, 4)}, pods=[of], events=events))).endswith(f"pod myapp-1: {reason}")
 
 
 def test_a_reason_that_only_a_person_mends_ends_the_wait_early_but_not_at_once():

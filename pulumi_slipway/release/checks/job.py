@@ -18,7 +18,7 @@ from pulumi_slipway.release.checks.job_manifest import job_name, manifest
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.web import reason
 from pulumi_slipway.release.manifests import ownership
-from pulumi_slipway.release.rollout import LASTING
+from pulumi_slipway.release.why import LASTING
 from pulumi_slipway.settings.checks import Job
 
 LATE_SECONDS = 15.0

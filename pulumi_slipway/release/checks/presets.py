@@ -3,16 +3,14 @@
 They need the standard HTTP metrics, `http_requests_total` with a label `code` and the histogram
 `http_request_duration_seconds`, and the pods' own labels on the series as every usual setup gives them (Prometheus'
 `labelmap` of `__meta_kubernetes_pod_label_(.+)`, the operator's `podTargetLabels`, sandbox/discovery.py): `namespace`,
-`app_kubernetes_io_instance`, `slipway_dev_track`, `slipway_dev_release`. A track that is not labelled has no such label
+`slipway_dev_track`, `slipway_dev_release` (a hash of the pods' whole template, so of one workload; a source's pods need
+not have `app.kubernetes.io/instance`). A track that is not labelled has no such label
 on its series, which is what `slipway_dev_track=""` selects.
 """
 
 from pulumi_slipway.settings.types import duration_text
 
-PODS = (
-    'namespace="{{namespace}}",app_kubernetes_io_instance="{{workload}}",'
-    'slipway_dev_track="{{track}}",slipway_dev_release="{{release}}"'
-)
+PODS = 'namespace="{{namespace}}",slipway_dev_track="{{track}}",slipway_dev_release="{{release}}"'
 
 
 def query(preset: str, window: int) -> str:

@@ -1,0 +1,106 @@
+"""Sources as people write them: valid ones are taken, and one that does not come up says the one reason."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+from lightkube.resources.apps_v1 import Deployment
+
+from tests.engine.cluster_view import outcomes
+from tests.engine.harness import stack
+from tests.engine.strategies import soak, some
+from tests.engine.test_ports import source, web  # noqa: F401  a fixture
+
+MAIN = "      containers:\n"
+CONTAINER = "      - name: app\n"
+LIMITS = "resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: 100m, memory: 64Mi}}"
+SAFE = "securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}"
+
+
+def beside(name, image, *, more="", kind=MAIN):
+    """A further container, before the app's."""
+    return f"{kind}      - {{name: {name}, image: {image}, {LIMITS}, {SAFE}{more}}}\n"
+
+
+def listed(text):
+    """The same objects as one of kind List."""
+    items = "".join(
+        "- " + "\n".join("  " + line if line else "" for line in one.strip().splitlines())[2:] + "\n"
+        for one in text.split("---\n")
+    )
+    return f"apiVersion: v1\nkind: List\nitems:\n{items}"
+
+
+def test_a_list_is_the_objects_in_it(web, namespace, images, admin):  # noqa: F811
+    web(listed(source())).up(SLIPWAY_IMAGE=images.v1).expect()
+    assert outcomes(admin, namespace, "web") == ["Healthy"]
+
+
+@pytest.mark.parametrize("strategy", some("rolling"))
+def test_the_way_of_updating_changes_to_recreate_and_back(strategy, web, namespace, images, admin):  # noqa: F811
+    rolling = source().replace("  replicas: 2\n", "  replicas: 2\n  strategy: {type: RollingUpdate}\n")
+    web(rolling, strategy).up(SLIPWAY_IMAGE=images.v1).expect()
+    project = web(rolling.replace("RollingUpdate}", "Recreate}"), strategy)
+    project.up(SLIPWAY_IMAGE=images.v2).expect()
+    found = [it.spec.strategy.type for it in admin.list(Deployment, namespace=namespace)]
+    assert "Recreate" in found
+    assert set(project.up().expect().changes) == {"same"}
+    project = web(source(), strategy)
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert set(project.up().expect().changes) == {"same"}
+
+
+FAILS = {
+    "init crash": (MAIN, beside("migrate", "IMAGE_PLACEHOLDER", more=", env: [{name: CRASH, value: 'true'}]",
+                                kind="      initContainers:\n") + MAIN,
+                   "init container migrate: exits with"),
+    "missing mount": (MAIN + CONTAINER, "      volumes: [{name: conf, configMap: {name: nowhere}}]\n" + MAIN + CONTAINER
+                      + "        volumeMounts: [{name: conf, mountPath: /conf}]\n", 'configmap "nowhere" not found'),
+    "readiness gate": (MAIN, "      readinessGates: [{conditionType: example.com/lb}]\n" + MAIN,
+                       "its readiness gate is not: example.com/lb is not set"),
+    "sidecar crash": (MAIN, beside("proxy", "IMAGE_PLACEHOLDER", more=", env: [{name: CRASH, value: 'true'}]"),
+                      "container proxy: exits with"),
+    "unschedulable": (MAIN, "      nodeSelector: {disk: ssd}\n" + MAIN, "nodeSelector disk=ssd"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", [it if it == "init crash" else pytest.param(it, marks=soak) for it in FAILS])
+def test_a_release_that_does_not_come_up_says_the_one_reason(case, web, namespace, images, admin):  # noqa: F811
+    old, new, said = FAILS[case]
+    text = source().replace(old, new, 1)
+    failed = (
+        web(text, progressDeadline="12s", source={"manifests": "web.yaml", "container": "app"})
+        .up(SLIPWAY_IMAGE=images.v1)
+        .expect(1)
+    )
+    assert said in failed.output
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+def test_a_login_by_a_command_is_taken_in_both_versions_of_its_protocol(version, project, namespace, images, tmp_path):
+    kubeconfig = yaml.safe_load(Path(os.environ["KUBECONFIG"]).read_text())
+    token = subprocess.run(
+        ["kubectl", "create", "token", "default", "--namespace", namespace], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    answer = {
+        "apiVersion": f"client.authentication.k8s.io/{version}",
+        "kind": "ExecCredential",
+        "status": {"token": token},
+    }
+    plugin = tmp_path / "login.sh"
+    plugin.write_text(
+        f"#!/bin/sh\ncase $KUBERNETES_EXEC_INFO in *{version}*) echo '{json.dumps(answer)}';; *) exit 3;; esac\n"
+    )
+    plugin.chmod(0o755)
+    kubeconfig["users"][0]["user"] = {
+        "exec": {"apiVersion": answer["apiVersion"], "command": "./login.sh", "interactiveMode": "Never"}
+    }
+    (tmp_path / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    project.configure(stack(namespace, web={}))
+    refused = project.preview(SLIPWAY_IMAGE=images.v1, KUBECONFIG=str(tmp_path / "kubeconfig")).expect(1)
+    assert (
+        f"namespace {namespace}: it does not exist, or this identity has no rights" in refused.output
+    )  # it is signed in, as an account without any
