@@ -6,10 +6,12 @@ import pulumi
 
 from pulumi_slipway.components.before_write import Works
 from pulumi_slipway.components.guarded import guarded
+from pulumi_slipway.components.job import job
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.extra_objects import ExtraObject
+from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import SKIP_AWAIT
 from pulumi_slipway.source.definition import ORDER
 
@@ -38,7 +40,10 @@ def extra_objects(
         if one.wanted.kind != kind:
             kind, before = one.wanted.kind, [*after, *made]
         opts = pulumi.ResourceOptions(parent=parent, provider=planned.provider, depends_on=before)
-        made.append(_object(name, one, planned, opts))
+        if one.wanted.kind == JOB:
+            made += job(name, one, planned, opts)
+        else:
+            made.append(_object(name, one, planned, opts))
     return made
 
 
@@ -50,5 +55,4 @@ def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.Resource
     left = [] if one.readable else ["data", "metadata"]
     works = guarded(planned.client, kind, wanted, one.live) if one.readable else Works()
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
-    called = f"{name}-{kind}-{one.wanted.name}".lower()
-    return KubernetesObject(kind, called, wanted, planned.before_write, works, opts)
+    return KubernetesObject(kind, one.resource_name(name), wanted, planned.before_write, works, opts)

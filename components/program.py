@@ -24,6 +24,7 @@ ALREADY_SAID = 32
 _last: dict[str, str] = {}
 _at_once: list[Log] = []
 _moving: dict[str, Callable[[], str]] = {}
+_waiting: list[Callable[[], str]] = []
 _outputs: list[Callable[[], object]] = []
 _interruption = Event()
 _interrupts: SimpleQueue[int] = SimpleQueue()
@@ -45,6 +46,14 @@ def moving(workload: str, standing: Callable[[], str]) -> None:
     It gives an empty line where there is nothing to tell.
     """
     _moving[workload] = standing
+
+
+def waiting(reason: Callable[[], str]) -> None:
+    """Something that the engine waits for and that may be why the run failed: the reason is asked as it ends.
+
+    It gives an empty line where there is nothing to tell.
+    """
+    _waiting.append(reason)
 
 
 def outputs_wait(settle: Callable[[], object]) -> None:
@@ -130,6 +139,9 @@ def _collect_little() -> None:
 
 
 def _say_last(log: Log) -> None:
+    for reason in _waiting:
+        if line := reason():
+            log.error(line)
     for workload, standing in _moving.items():
         if workload not in _last and (line := standing()):
             # The engine has told of the failure; and a run of some targets has none.

@@ -1,13 +1,17 @@
 """The extra objects of a workload: what its source has besides Deployment and Service."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from pulumi_slipway.cluster.kinds import Kinds, Unreadable
 from pulumi_slipway.core.model import Manifest, Observed, Phase
 from pulumi_slipway.core.plan import Plan
+from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import refuse_foreign
+from pulumi_slipway.source.images import containers, pod_specs
 from pulumi_slipway.source.rendered import Rendered, filled, readable
 
 
@@ -21,6 +25,12 @@ class ExtraObject:
     """Whether this identity may read it: a preview reads no Secrets, and takes them to be unchanged."""
     follows: bool = False
     """Whether it is a Service that moves with the workload's own."""
+    stays: bool = False
+    """Whether it is a Job, and this run has nothing for it to do."""
+
+    def resource_name(self, workload: str) -> str:
+        """Its name in the program."""
+        return f"{workload}-{self.wanted.kind}-{self.wanted.name}".lower()
 
 
 def image_beside(plan: Plan, observed: Observed) -> str:
@@ -43,12 +53,17 @@ def pointed(objects: Sequence[ExtraObject], moved: Sequence[Manifest]) -> tuple[
     )
 
 
-def extra_objects(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -> tuple[ExtraObject, ...]:
-    """Those of a workload, with the release's image in them; `exists`: whether its namespace does."""
+def extra_objects(
+    kinds: Kinds, subject: Subject, image: str, *, exists: bool, jobs: str | None = None
+) -> tuple[ExtraObject, ...]:
+    """Those of a workload, with the image in them; `exists`: whether its namespace does.
+
+    `jobs`: the image of its Jobs; None: they stay as they are.
+    """
     if subject.source is None:
         return ()
     wanted = [
-        Rendered(readable(filled(one.manifest, image)), one.place)
+        Rendered(readable(filled(one.manifest, (jobs or image) if one.kind == JOB else image)), one.place)
         for one in subject.source.others
         if not subject.source.scales(one)
     ]
@@ -62,5 +77,21 @@ def extra_objects(kinds: Kinds, subject: Subject, image: str, *, exists: bool) -
             continue
         if found is not None:
             refuse_foreign(subject, one.kind, found)
-        made.append(ExtraObject(one, found))
+        whole = Rendered(_with_login(one.manifest, subject.environment.image_pull_secret, found), one.place)
+        made.append(ExtraObject(whole, found, stays=one.kind == JOB and jobs is None))
     return tuple(made)
+
+
+def _with_login(manifest: Manifest, secret: str | None, live: Manifest | None) -> Manifest:
+    """With the environment's pull secret where its pods name none; what runs without it is left so with its image."""
+    without = live is not None and not any(spec.get("imagePullSecrets") for spec in pod_specs(live))
+    if not secret or (without and _images(live) == _images(manifest)):
+        return manifest
+    whole: dict[str, Any] = json.loads(json.dumps(manifest))
+    for spec in pod_specs(whole):
+        spec["imagePullSecrets"] = spec.get("imagePullSecrets") or [{"name": secret}]
+    return whole
+
+
+def _images(manifest: Manifest | None) -> list[str]:
+    return [str(it["image"]) for it in containers(manifest)]

@@ -15,7 +15,7 @@ from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release,
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, ledger, manifests, renamed
+from pulumi_slipway.release import checks, jobs, ledger, manifests, renamed
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
@@ -128,7 +128,13 @@ def prepare(
         track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
         for track in decided.tracks
     }
-    others = extra_objects(kinds, subject, image_beside(decided, world.observed), exists=found is not None)
+    others = extra_objects(
+        kinds,
+        subject,
+        image_beside(decided, world.observed),
+        exists=found is not None,
+        jobs=decided.release.image if jobs.goes_forward(decided, world.observed) else None,
+    )
     service, *beside = _services(subject, world, decided, others, decided.pool)
     pods = running(decided, world)
     preview_ = None

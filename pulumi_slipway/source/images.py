@@ -24,6 +24,17 @@ def containers(node: object) -> Iterator[dict[str, Any]]:
             yield from containers(value)
 
 
+def pod_specs(node: object) -> Iterator[dict[str, Any]]:
+    """What each pod is to be that an object makes: its own, of its template, of a template of Jobs."""
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("containers"), list):
+        yield node
+        return
+    for key in ("spec", "template", "jobTemplate"):
+        yield from pod_specs(node.get(key))
+
+
 def goes_along(image: str, literal: str) -> bool:
     """Whether an image is the release's: what a chart makes of its image values, or the workload's very text."""
     return REFERENCE.fullmatch(image) is not None or bool(literal and image == literal)
