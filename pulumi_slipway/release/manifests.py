@@ -35,12 +35,17 @@ class Subject:
     workload: Workload
     source: Definition | None = None
     """What its source defines; None: the settings do."""
+    says_replicas: bool = False
+    """Whether its settings or its source say how many pods it has; else it is a default."""
+    scaled_by: str | None = None
+    """Name of an autoscaler that isn't ours and holds the number of pods (KEDA's, one made by kubectl)."""
 
     @classmethod
     def of(cls, name: str, environment: Environment, workload: Workload, source: Definition | None) -> "Subject":
         """The workload; what a source says of pods, autoscaler and budget counts where the settings don't."""
+        says = "replicas" in workload.model_fields_set
         if source is None:
-            return cls(name, environment, workload)
+            return cls(name, environment, workload, says_replicas=says)
         known: dict[str, Any] = {"disruption_budget": workload.disruption_budget and not source.disruption_budget}
         if scaler := source.autoscaler:
             spec = scaler["spec"]
@@ -49,7 +54,8 @@ class Subject:
             known["replicas"] = source.replicas
         if "progress_deadline" not in workload.model_fields_set and source.progress_deadline:
             known["progress_deadline"] = source.progress_deadline
-        return cls(name, environment, workload.model_copy(update=known), source)
+        says = says or source.deployment["spec"].get("replicas") is not None
+        return cls(name, environment, workload.model_copy(update=known), source, says_replicas=says)
 
     def called(self, kind: str, suffix: str = "") -> str:
         """Name of the workload's object: its own and a suffix; Service and autoscaler of a source keep theirs."""
@@ -194,7 +200,7 @@ def disruption_budget(subject: Subject) -> dict[str, Any] | None:
 def autoscaler(subject: Subject, live: TrackName = TrackName.STABLE) -> dict[str, Any] | None:
     """The HorizontalPodAutoscaler on CPU of the live track; with it `replicas` of no Deployment is declared."""
     a = subject.workload.autoscaler
-    if a is None:
+    if a is None or subject.scaled_by:
         return None
     if subject.source and (authors := subject.source.autoscaler):
         scaled = {**authors["spec"]["scaleTargetRef"], "name": subject.name + live.suffix}

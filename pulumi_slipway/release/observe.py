@@ -101,7 +101,7 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
     for kind, suffixes in SUFFIXES.items():
         for suffix in suffixes:
             live = found.get(kind, {}).get(subject.called(kind, suffix))
-            if live is not None:
+            if live is not None and not _somebody_elses_scaler(subject, kind, live):
                 refuse_foreign(subject, kind, live)
                 objects[kind, suffix] = live
     tracks = {}
@@ -117,6 +117,13 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
     window = _window_open(subject, observed, now or datetime.now(UTC))
     image = next((it.release.image for it in reversed(inherited) if it.outcome is Phase.HEALTHY), None)
     return World(objects, Observed(tracks, observed.pool, records, window), image)
+
+
+def _somebody_elses_scaler(subject: Subject, kind: str, live: Manifest) -> bool:
+    """Whether it is an autoscaler by another hand where the workload makes none itself: it stays as it is."""
+    makes = subject.workload.autoscaler and not subject.scaled_by
+    labels = live["metadata"].get("labels") or {}
+    return kind == "HorizontalPodAutoscaler" and not makes and not subject.owned.items() <= labels.items()
 
 
 def _inherited(found: Snapshot, subject: Subject) -> tuple[Record, ...]:

@@ -15,7 +15,7 @@ from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release,
 from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-from pulumi_slipway.release import checks, jobs, ledger, manifests, renamed
+from pulumi_slipway.release import checks, foreign_autoscaler, jobs, ledger, manifests, renamed
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
@@ -93,6 +93,10 @@ def prepare(
     """
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
+    autoscalers = (found or {}).get("HorizontalPodAutoscaler", {})
+    subject = foreign_autoscaler.scaled(subject, autoscalers)
+    if line := foreign_autoscaler.fought(subject, autoscalers):
+        warn(line)
     world = observe(found, subject) if found is not None else World({}, Observed())
     if found is not None and subject.workload.renamed_from:
         renamed.refuse_halves(found, subject, world, run)

@@ -3,11 +3,13 @@
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 import yaml
 from lightkube.resources.apps_v1 import Deployment
+from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
@@ -104,3 +106,29 @@ def test_a_login_by_a_command_is_taken_in_both_versions_of_its_protocol(version,
     assert (
         f"namespace {namespace}: it does not exist, or this identity has no rights" in refused.output
     )  # it is signed in, as an account without any
+
+
+def scaler(namespace, name="keda-hpa-web"):
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+    return HorizontalPodAutoscaler.from_dict({
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"minReplicas": 4, "maxReplicas": 6, "scaleTargetRef": target, "metrics": [{"type": "Resource", "resource": cpu}]},
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["web", pytest.param("keda-hpa-web", marks=soak)])
+@pytest.mark.parametrize("strategy", ["rolling", pytest.param("canary", marks=soak)])
+def test_somebody_elses_autoscaler_holds_the_number_of_pods(strategy, name, web, namespace, images, admin):  # noqa: F811
+    unsaid = source().replace("  replicas: 2\n", "")
+    project = web(unsaid, strategy)
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    admin.create(scaler(namespace, name))
+    until = time.monotonic() + 60
+    while admin.get(Deployment, "web", namespace=namespace).spec.replicas != 4 and time.monotonic() < until:
+        time.sleep(0.5)
+    for asked in ({}, {"SLIPWAY_IMAGE": images.v2}, {}, {"SLIPWAY_ACTION": "settle"}, {"SLIPWAY_ACTION": "rollback"}):
+        project.up(**asked).expect()
+        assert admin.get(Deployment, "web", namespace=namespace).spec.replicas == 4, asked
+    told = web(source(), strategy).preview().expect().output
+    assert f"HorizontalPodAutoscaler {name} scales its Deployment, and each run sets it back to 2" in told
