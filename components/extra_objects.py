@@ -10,7 +10,7 @@ from pulumi_slipway.components.job import job
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.declared import declared
-from pulumi_slipway.release.extra_objects import ExtraObject
+from pulumi_slipway.release.extra_objects import ExtraObject, keeps
 from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import SKIP_AWAIT
 from pulumi_slipway.source.definition import ORDER
@@ -54,5 +54,6 @@ def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.Resource
     wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
     works = guarded(planned.client, kind, wanted, one.live) if one.readable else Works()
-    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left))
+    stays = keeps(kind, metadata["annotations"])
+    opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left, retain_on_delete=stays))
     return KubernetesObject(kind, one.resource_name(name), wanted, planned.before_write, works, opts)

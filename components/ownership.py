@@ -1,6 +1,6 @@
 """Whose a workload in the namespace is: this stack's, another's, or one that the stack file no longer has."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 import pulumi
 
@@ -10,6 +10,7 @@ from pulumi_slipway.core.keys import STACK
 from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.release import ledger
 from pulumi_slipway.release.observe import Snapshot
+from pulumi_slipway.release.prepare import Prepared
 from pulumi_slipway.settings import Access, Environment, Run
 
 
@@ -58,6 +59,18 @@ def removed(workloads: Collection[str], settings: Environment, state: LastState)
             )
     if unsaid:
         raise UserError("\n".join(unsaid))
+
+
+def kept(workloads: Iterable[Prepared], settings: Environment, state: LastState) -> Iterator[str]:
+    """What stays in the cluster though no source has it any more: data is deleted by somebody who names it."""
+    here = {(it.wanted.kind, it.wanted.name) for one in workloads for it in one.extra_objects}
+    for kind, namespace, name in sorted(state.kept if state.urns is not None else ()):
+        if namespace in (settings.namespace, "") and (kind, name) not in here:
+            where = f"-n {namespace} " if namespace else ""
+            yield (
+                f"{kind} {name} is in no source any more: it stays in the cluster with what is in it, and leaves the "
+                f"stack; to delete it: kubectl {where}delete {kind.lower()} {name}"
+            )
 
 
 def removed_namespaces(settings: Access, state: LastState) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.cluster.retry import briefly
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.components.ownership import of_other_stacks, refuse_to_adopt, removed
+from pulumi_slipway.components.ownership import kept, of_other_stacks, refuse_to_adopt, removed
 from pulumi_slipway.components.prune import Left, contents, leftovers
 from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
@@ -91,6 +91,9 @@ class Planner:
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
             refuse_immutable(prepared.values())
+            if whole:
+                for line in kept(prepared.values(), settings, self.before_write.state):
+                    self.log.warn(line)
             for it in prepared.values():
                 for (kind, _), live in it.world.objects.items():
                     self.before_write.state.aliases(kind, live["metadata"])  # told before anything is declared

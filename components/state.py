@@ -8,11 +8,12 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import pulumi
-from google.protobuf.struct_pb2 import Struct  # type: ignore[import-untyped]
+from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.release.extra_objects import keeps
 
 Key = tuple[str, str, str]
 """Kind, namespace and name."""
@@ -20,6 +21,10 @@ Key = tuple[str, str, str]
 
 class LastState:
     """The objects that the last state holds. The engine is asked for them once."""
+
+    def __init__(self) -> None:
+        self.kept: set[Key] = set()
+        """Those that stay in the cluster when they leave the program; known once `urns` is."""
 
     @cached_property
     def urns(self) -> Mapping[Key, Sequence[tuple[str, str]]] | None:
@@ -36,8 +41,10 @@ class LastState:
         except grpc.RpcError:  # a stack that disables default providers
             return None
         found: dict[Key, list[tuple[str, str]]] = defaultdict(list)
-        for urn, key, uid in _objects(getattr(answer, "return")):
-            found[key].append((urn, uid))
+        for urn, key, metadata in _objects(getattr(answer, "return")):
+            found[key].append((urn, metadata["uid"].string_value))
+            if keeps(key[0], _texts(metadata.get("annotations"))):
+                self.kept.add(key)
         return found
 
     def holds(self, kind: str, metadata: Mapping[str, Any]) -> bool:
@@ -73,13 +80,17 @@ def _key(kind: str, metadata: Mapping[str, Any]) -> Key:
     return kind, metadata.get("namespace", ""), metadata["name"]
 
 
-def _objects(answer: Struct) -> Iterator[tuple[str, Key, str]]:
-    """URN, key and uid of the answer's Kubernetes objects."""
+def _texts(value: Value | None) -> dict[str, str]:
+    return {key: it.string_value for key, it in value.struct_value.fields.items()} if value else {}
+
+
+def _objects(answer: Struct) -> Iterator[tuple[str, Key, defaultdict[str, Value]]]:
+    """URN, key and metadata of the answer's Kubernetes objects."""
     for urn, resource in answer.fields["outputs"].struct_value.fields.items():
         outputs = resource.struct_value.fields["outputs"].struct_value.fields
         if "kind" not in outputs or "metadata" not in outputs:
             continue
         metadata = outputs["metadata"].struct_value.fields
         if "name" in metadata:
-            texts = {name: metadata[name].string_value for name in ("namespace", "name", "uid") if name in metadata}
-            yield urn, _key(outputs["kind"].string_value, texts), texts.get("uid", "")
+            texts = {name: metadata[name].string_value for name in ("namespace", "name") if name in metadata}
+            yield urn, _key(outputs["kind"].string_value, texts), defaultdict(Value, metadata)

@@ -1,7 +1,7 @@
 """The extra objects of a workload: what its source has besides Deployment and Service."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +13,17 @@ from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import refuse_foreign
 from pulumi_slipway.source.images import containers, pod_specs
 from pulumi_slipway.source.rendered import Rendered, filled, readable
+
+KEPT = ("PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition")
+"""With them goes what is in them: data, and all objects of a kind."""
+
+
+def keeps(kind: str, annotations: Mapping[str, str]) -> bool:
+    """Whether an object stays in the cluster when it leaves the source, or the stack is destroyed.
+
+    Source: https://helm.sh/docs/howto/charts_tips_and_tricks/#tell-helm-not-to-uninstall-a-resource
+    """
+    return kind in KEPT or annotations.get("helm.sh/resource-policy") == "keep"
 
 
 @dataclass(frozen=True)

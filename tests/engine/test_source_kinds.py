@@ -10,6 +10,7 @@ import pytest
 import yaml
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
+from lightkube.resources.core_v1 import ConfigMap, PersistentVolumeClaim
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
@@ -113,7 +114,10 @@ def scaler(namespace, name="keda-hpa-web"):
     target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
     return HorizontalPodAutoscaler.from_dict({
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"minReplicas": 4, "maxReplicas": 6, "scaleTargetRef": target, "metrics": [{"type": "Resource", "resource": cpu}]},
+        "spec": {
+            "minReplicas": 4, "maxReplicas": 6, "scaleTargetRef": target,
+            "metrics": [{"type": "Resource", "resource": cpu}],
+        },
     })  # fmt: skip
 
 
@@ -132,3 +136,30 @@ def test_somebody_elses_autoscaler_holds_the_number_of_pods(strategy, name, web,
         assert admin.get(Deployment, "web", namespace=namespace).spec.replicas == 4, asked
     told = web(source(), strategy).preview().expect().output
     assert f"HorizontalPodAutoscaler {name} scales its Deployment, and each run sets it back to 2" in told
+
+
+KEPT = """---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], storageClassName: manual, resources: {requests: {storage: 1Mi}}}
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: precious, annotations: {helm.sh/resource-policy: keep}}
+data: {a: b}
+"""
+
+
+def test_data_is_never_deleted_by_leaving_the_source_or_by_destroy(web, namespace, images, admin):  # noqa: F811
+    web(source() + KEPT).up(SLIPWAY_IMAGE=images.v1).expect()
+    uid = admin.get(PersistentVolumeClaim, "data", namespace=namespace).metadata.uid
+    project = web(source())
+    told = f"to delete it: kubectl -n {namespace} delete persistentvolumeclaim data"
+    assert told in project.preview().expect().output
+    assert "ConfigMap precious is in no source any more" in project.up().expect().output
+    assert "in no source any more" not in project.up().expect().output
+    web(source() + KEPT).up().expect()
+    assert "ConfigMap" in project.pulumi("destroy", "--yes", "--stack", project.stack, "--skip-preview").expect().output
+    assert admin.get(PersistentVolumeClaim, "data", namespace=namespace).metadata.uid == uid
+    assert admin.get(ConfigMap, "precious", namespace=namespace).data == {"a": "b"}
