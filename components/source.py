@@ -1,7 +1,7 @@
 """Renders a workload's source by the kubernetes provider's own invokes: a CI image needs no further tool."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import yaml
 
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.release.drift import drift
 from pulumi_slipway.settings import Workload
 from pulumi_slipway.settings.source import Helm, HelmImage
 from pulumi_slipway.source.definition import Definition, define, left_out
@@ -113,8 +114,23 @@ class Renderer:
                 if SCHEMA not in str(error):
                     break
             else:
+                self._refuse_random(place, found, self._invoke("helm:template", place, {"jsonOpts": json.dumps(given)}))
                 return [Rendered(it, place) for it in found]
         raise tried or SourceError(place)
+
+    def _refuse_random(self, place: str, found: Sequence[Manifest], again: Sequence[Manifest]) -> None:
+        """Refuses a chart that is another at each rendering: each run would be a release, and each secret a new one.
+
+        Helm renders once and keeps what it made; `lookup`, by which charts find it again, finds nothing where nothing
+        is installed by Helm.
+        """
+        for one, other in zip(found, again, strict=False):
+            for path in drift(one, other)[:1]:
+                title = Rendered(one, place).title
+                raise SourceError(
+                    f"{self._prefix}: {title}: {path} has another value at each rendering (randAlphaNum, genCA, now, …): "
+                    "give it one by the chart's values, or an existing Secret's name where the chart takes one"
+                )
 
     def _files(self, key: str, patterns: tuple[str, ...]) -> list[Path]:
         files: dict[Path, None] = {}

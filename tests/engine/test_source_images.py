@@ -138,3 +138,17 @@ def test_two_workloads_that_make_the_same_objects_are_refused_in_the_preview(pro
     assert "slipway:workloads.b.source: makes the same objects as workload a: " in refused.output
     assert "Deployment b" in refused.output
     assert "Traceback" not in refused.output
+
+
+def test_a_chart_with_a_value_of_its_own_at_each_rendering_is_refused_by_name(project, namespace, images):
+    files = {
+        "chart/Chart.yaml": CHART,
+        "chart/values.yaml": "image: {repository: acme/web, tag: '1.0'}\n",
+        "chart/templates/web.yaml": source().replace("IMAGE_PLACEHOLDER", '"{{ .Values.image.repository }}:1"'),
+        "chart/templates/pw.yaml": "apiVersion: v1\nkind: Secret\nmetadata: {name: pw}\ndata:\n"
+        '  {{- $old := lookup "v1" "Secret" .Release.Namespace "pw" }}\n'
+        "  password: {{ if $old }}{{ $old.data.password }}{{ else }}{{ randAlphaNum 12 | b64enc }}{{ end }}\n",
+    }
+    write(project, namespace, files, {"source": {"helm": {"chart": "chart"}}})
+    refused = project.preview(SLIPWAY_IMAGE=images.v1).expect(1)
+    assert "Secret pw (chart chart): data.password has another value at each rendering" in refused.output
