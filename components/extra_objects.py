@@ -1,21 +1,25 @@
 """The objects of a source that are neither Deployment nor Service: each a resource, as its author wrote it."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import pulumi
 
-from pulumi_slipway.components.before_write import Works
+from pulumi_slipway.components import program
+from pulumi_slipway.components.before_write import Work, Works
 from pulumi_slipway.components.guarded import guarded
 from pulumi_slipway.components.job import job
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
+from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.extra_objects import ExtraObject, keeps
 from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import SKIP_AWAIT
+from pulumi_slipway.release.watch import Watch, deployment
 from pulumi_slipway.source.definition import ORDER
 
-NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim", "Deployment")
+NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim")
 """Kinds whose wait by the provider would hang or tell nothing: no endpoints, no controller, no pod that claims it."""
 
 
@@ -47,13 +51,24 @@ def extra_objects(
     return made
 
 
+def _watched(planned: Planned, one: ExtraObject, log: Log) -> Work:
+    """What says why a Deployment beside the workload's own does not come up."""
+    here = (planned.client, planned.prepared.subject.namespace, one.wanted.name)
+    watch = Watch(f"Deployment {one.wanted.name}", partial(deployment, *here), log.info)
+    program.waiting(watch.why)
+    return lambda _: watch.begin()
+
+
 def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOptions) -> KubernetesObject:
     kind, manifest, subject = one.wanted.kind, one.wanted.manifest, planned.prepared.subject
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
+    if kind == "Deployment":
+        metadata["annotations"].setdefault("pulumi.com/timeoutSeconds", str(subject.workload.progress_deadline))
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
-    works = guarded(planned.client, kind, wanted, one.live) if one.readable else Works()
+    told = [_watched(planned, one, Log(opts.parent))] if kind == "Deployment" else []
+    works = guarded(planned.client, kind, wanted, one.live, told) if one.readable else Works()
     stays = keeps(kind, metadata["annotations"])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left, retain_on_delete=stays))
     return KubernetesObject(kind, one.resource_name(name), wanted, planned.before_write, works, opts)

@@ -16,8 +16,9 @@ from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.extra_objects import ExtraObject
 from pulumi_slipway.release.interrupt import Interrupt
-from pulumi_slipway.release.jobs import JobWatch, failed, find
+from pulumi_slipway.release.jobs import failed, find, look
 from pulumi_slipway.release.manifests import MANAGER
+from pulumi_slipway.release.watch import Watch
 from pulumi_slipway.source.images import containers
 
 GONE_SECONDS = 60
@@ -47,7 +48,8 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
         wanted["metadata"]["annotations"][OBSERVED] = f"failed, was {one.live['metadata']['uid']}"
     log = Log(opts.parent)
     replaced = one.live["metadata"]["uid"] if one.live and (failed(one.live) or _differs(one)) else None
-    watch = JobWatch(planned.client, subject.namespace, one.wanted.name, log.info, replaced)
+    here = (planned.client, subject.namespace, one.wanted.name)
+    watch = Watch(f"Job {one.wanted.name}", lambda: look(*here, replaced), log.info)
     program.waiting(watch.why)
 
     def clear(_: Interrupt) -> None:

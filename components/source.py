@@ -128,7 +128,7 @@ class Renderer:
             for path in drift(one, other)[:1]:
                 title = Rendered(one, place).title
                 raise SourceError(
-                    f"{self._prefix}: {title}: {path} has another value at each rendering (randAlphaNum, genCA, now, …): "
+                    f"{self._prefix}: {title}: {path} has another value at each rendering (randAlphaNum, now, …): "
                     "give it one by the chart's values, or an existing Secret's name where the chart takes one"
                 )
 

@@ -163,3 +163,22 @@ def test_data_is_never_deleted_by_leaving_the_source_or_by_destroy(web, namespac
     assert "ConfigMap" in project.pulumi("destroy", "--yes", "--stack", project.stack, "--skip-preview").expect().output
     assert admin.get(PersistentVolumeClaim, "data", namespace=namespace).metadata.uid == uid
     assert admin.get(ConfigMap, "precious", namespace=namespace).data == {"a": "b"}
+
+
+def test_a_worker_of_the_same_source_that_does_not_come_up_fails_the_run_and_is_mended_by_the_next(
+    web,
+    namespace,
+    images,
+    admin,  # noqa: F811
+):
+    worker = "---\n" + source().partition("---")[0].replace("name: web}", "name: worker}").replace("app: web", "app: w")
+    short = {"progressDeadline": "15s"}
+    project = web(source() + worker, **short)
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    assert set(project.up().expect().changes) == {"same"}
+    crashing = worker.replace("name: PORT, value: '3000'", "name: CRASH, value: 'true'")
+    failed = web(source() + crashing, **short).up().expect(1)
+    assert "error: Deployment worker: pod worker-" in failed.output
+    assert "exits with" in failed.output
+    assert outcomes(admin, namespace, "web") == ["Healthy"]
+    web(source() + worker, **short).up().expect()
