@@ -41,7 +41,7 @@ def extra_objects(
     made: list[pulumi.Resource] = []
     before, kind = list(after), ""
     for one in objects:
-        if one.wanted.kind != kind:
+        if one.wanted.kind != kind or kind == JOB:  # Jobs one after the other
             kind, before = one.wanted.kind, [*after, *made]
         opts = pulumi.ResourceOptions(parent=parent, provider=planned.provider, depends_on=before)
         if one.wanted.kind == JOB:

@@ -13,8 +13,9 @@ from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.settings import Workload
 from pulumi_slipway.settings.source import Helm, HelmImage
-from pulumi_slipway.source.definition import Definition, define, left_out
+from pulumi_slipway.source.definition import Definition, define
 from pulumi_slipway.source.documents import documents
+from pulumi_slipway.source.helm_hooks import left_out
 from pulumi_slipway.source.normal import unlisted
 from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, SourceError
 
@@ -40,7 +41,7 @@ def definition(name: str, workload: Workload, namespace: str, provider: pulumi.P
         rendered = render.helm(name, source.helm)
     log = Log()
     found = define(name, source, rendered, namespace, workload.pre_stop)
-    for hook in left_out(rendered):
+    for hook in left_out(source.helm.hooks if source.helm else "skip", rendered):
         log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
     for addition in found.additions if pulumi.runtime.is_dry_run() else ():
         log.info(f"{name}: added to the source's Deployment: {addition}")

@@ -174,7 +174,7 @@ WRONG_SOURCES = [
             "chart/templates/hook.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, "
             "annotations: {helm.sh/hook: pre-upgrade}}\nspec: {}",
         },
-        ("Helm hooks are not run here", "Job migrate"),
+        ("the chart has Helm hooks: Job migrate", "helm.hooks"),
         {"helm": {"chart": "chart"}},
     ),
     WrongSource(

@@ -56,9 +56,11 @@ class Helm(Model):
     """Values over those of the files. Default: none."""
     image: HelmImage = Field(default_factory=HelmImage)
     """Which values take the image."""
-    hooks: Literal["refuse", "skip"] = "refuse"
+    hooks: Literal["refuse", "skip", "run"] = "refuse"
     """What becomes of objects with a `helm.sh/hook` annotation: no Helm runs here to run them. `refuse` names them and
-    stops; `skip` leaves them out and says so. Tests (`helm test`) are always left out. Default refuse."""
+    stops; `skip` leaves them out and says so; `run` makes those of `pre-install` and `pre-upgrade` before each release,
+    by their weights, a Job once for each image, and refuses others by name. Tests (`helm test`) are always left out.
+    Default refuse."""
 
     @property
     def local(self) -> bool:

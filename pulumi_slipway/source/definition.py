@@ -1,7 +1,7 @@
 """A workload as its source defines it: the Deployment and the Service among the rendered objects, and the others."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from pulumi_slipway.settings.source import Source
 from pulumi_slipway.source import find
 from pulumi_slipway.source.content import content_of, digest, secret_digest
 from pulumi_slipway.source.defaults import completed, unreached
+from pulumi_slipway.source.helm_hooks import taken
 from pulumi_slipway.source.images import of_release, refuse_half_filled
 from pulumi_slipway.source.normal import refuse_large_numbers, spelled_out
 from pulumi_slipway.source.ports import asked, declared, elsewhere, target
-from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, SourceError, filled, readable
+from pulumi_slipway.source.rendered import AUTOSCALER, REFERENCES, Rendered, filled, readable
 from pulumi_slipway.source.validate import refuse_place, refuse_twice, refuse_types
 
 
@@ -158,7 +159,7 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
     for one in rendered:
         refuse_large_numbers(prefix, one)
         refuse_types(prefix, one)
-    kept = [spelled_out(one) for one in _without_hooks(prefix, source, rendered)]
+    kept = [spelled_out(one) for one in taken(prefix, source.helm.hooks if source.helm else "skip", rendered)]
     for one in kept:
         refuse_place(prefix, one, namespace)
     refuse_twice(prefix, kept)
@@ -219,19 +220,3 @@ def _rename(node: dict[str, Any], field: str, kind: str, copies: Mapping[tuple[s
     if copy:
         node[field] = copy
         used.add(f"{kind}/{copy}")
-
-
-def _without_hooks(prefix: str, source: Source, rendered: Sequence[Rendered]) -> list[Rendered]:
-    real = [one for one in rendered if one.hook is not None and not one.hook.startswith("test")]
-    if real and source.helm and source.helm.hooks == "refuse":
-        raise SourceError(
-            f"{prefix}Helm hooks are not run here, and the chart has some: "
-            + "; ".join(one.title for one in real)
-            + ": turn them off by values, or leave them out with helm.hooks: skip"
-        )
-    return [one for one in rendered if one.hook is None]
-
-
-def left_out(rendered: Iterable[Rendered]) -> list[str]:
-    """The Helm hooks among the objects, by name: what a definition leaves out, so that it can be told."""
-    return [one.title for one in rendered if one.hook is not None]

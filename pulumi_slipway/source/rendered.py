@@ -59,8 +59,13 @@ class Rendered:
     @property
     def hook(self) -> str | None:
         """What Helm would run it for; None where it is no hook."""
-        found = (self._metadata.get("annotations") or {}).get("helm.sh/hook")
-        return None if found is None else str(found)
+        return self.annotations.get("helm.sh/hook")
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Its annotations."""
+        found = self._metadata.get("annotations")
+        return {str(key): str(it) for key, it in found.items()} if isinstance(found, Mapping) else {}
 
     @property
     def _metadata(self) -> Manifest:

@@ -7,6 +7,7 @@ from lightkube.resources.batch_v1 import Job
 from tests.engine.cluster_view import outcomes
 from tests.engine.strategies import some
 from tests.engine.test_ports import source, web  # noqa: F401  a fixture
+from tests.engine.test_source_images import CHART, write
 
 MIGRATE = """---
 apiVersion: batch/v1
@@ -31,7 +32,7 @@ def job(admin, namespace):
     return admin.get(Job, "migrate", namespace=namespace)
 
 
-def image(found):
+def image_of(found):
     return found.spec.template.spec.containers[0].image
 
 
@@ -44,7 +45,7 @@ def test_a_job_is_done_once_for_each_image_and_never_on_the_way_back(strategy, w
     assert set(project.up().expect().changes) == {"same"}
     project.up(SLIPWAY_IMAGE=images.v2).expect()
     second = job(admin, namespace)
-    assert (image(first), image(second)) == (images.digest("v1"), images.digest("v2"))
+    assert (image_of(first), image_of(second)) == (images.digest("v1"), images.digest("v2"))
     project.up(SLIPWAY_ACTION="rollback").expect()
     for _ in range(2):
         assert set(project.up().expect().changes) == {"same"}
@@ -87,4 +88,24 @@ def test_a_job_that_hangs_says_why_and_a_lost_state_is_not_in_its_way(web, names
     project.pulumi("stack", "rm", "--force", "--yes", "--preserve-config", project.stack).expect()
     project.pulumi("stack", "init", project.stack).expect()
     project.up(SLIPWAY_IMAGE=images.v2).expect()
-    assert image(job(admin, namespace)) == images.digest("v2")
+    assert image_of(job(admin, namespace)) == images.digest("v2")
+
+
+def test_a_charts_hooks_before_an_upgrade_are_done_by_their_weights(project, namespace, images, admin):
+    hooked = MIGRATE.replace("metadata: {name: migrate}", META)
+    image = '"{{ .Values.image.repository }}:{{ .Values.image.tag }}"'
+    text = source() + hooked % ("second", "2") + hooked % ("first", "1")
+    files = {
+        "chart/Chart.yaml": CHART,
+        "chart/values.yaml": "image: {repository: acme/web, tag: '1.0'}\n",
+        "chart/templates/web.yaml": text.replace("IMAGE_PLACEHOLDER", image),
+    }
+    write(project, namespace, files, {"source": {"helm": {"chart": "chart", "hooks": "run"}}})
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    first, second = (admin.get(Job, name, namespace=namespace) for name in ("first", "second"))
+    assert first.status.completionTime <= second.metadata.creationTimestamp
+    assert image_of(second) == images.digest("v1")
+    assert set(project.up().expect().changes) == {"same"}
+
+
+META = "metadata: {name: %s, annotations: {helm.sh/hook: 'pre-install,pre-upgrade', helm.sh/hook-weight: '%s'}}"

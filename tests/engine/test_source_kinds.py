@@ -165,12 +165,7 @@ def test_data_is_never_deleted_by_leaving_the_source_or_by_destroy(web, namespac
     assert admin.get(ConfigMap, "precious", namespace=namespace).data == {"a": "b"}
 
 
-def test_a_worker_of_the_same_source_that_does_not_come_up_fails_the_run_and_is_mended_by_the_next(
-    web,
-    namespace,
-    images,
-    admin,  # noqa: F811
-):
+def test_a_worker_that_does_not_come_up_fails_the_run_and_the_next_mends_it(web, namespace, images, admin):  # noqa: F811
     worker = "---\n" + source().partition("---")[0].replace("name: web}", "name: worker}").replace("app: web", "app: w")
     short = {"progressDeadline": "15s"}
     project = web(source() + worker, **short)
