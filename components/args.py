@@ -38,6 +38,8 @@ class ApplicationArgs:
     """By tag or digest. SLIPWAY_IMAGE wins; with neither, what is live is kept."""
     source: Block | None = None
     """Manifests, a kustomization or a chart that describe it."""
+    worker: bool | None = None
+    """Whether nobody calls it: it takes its work from a queue, and has no port."""
     renamed_from: str | None = None
     """What it was called before, by its name in the cluster."""
     depends_on: Sequence[str] | None = None

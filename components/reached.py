@@ -61,5 +61,8 @@ def _url(subject: Subject) -> str:
     ingress = subject.workload.ingress
     if ingress:
         return f"{'https' if ingress.tls_secret else 'http'}://{ingress.host}{ingress.path}"
-    port = subject.source.asked["port"] if subject.source else subject.workload.service.port
+    asked = subject.source.asked if subject.source else None
+    port = asked["port"] if asked else subject.workload.service.port
+    if subject.workload.worker:
+        return ""
     return f"http://{subject.called('Service')}.{subject.namespace}.svc:{port}"

@@ -40,7 +40,7 @@ def definition(name: str, workload: Workload, namespace: str, provider: pulumi.P
         assert source.helm is not None  # noqa: S101  the settings have one of the three
         rendered = render.helm(name, source.helm)
     log = Log()
-    found = define(name, source, rendered, namespace, workload.pre_stop)
+    found = define(name, source, rendered, namespace, workload.pre_stop, worker=workload.worker)
     for hook in left_out(source.helm.hooks if source.helm else "skip", rendered):
         log.info(f"{prefix}: left out, since no Helm runs here to run it: {hook}")
     for addition in found.additions if pulumi.runtime.is_dry_run() else ():

@@ -135,7 +135,8 @@ def policy_warnings(
         serves = one.deployments.get(one.plan.live)  # none where it was deleted by hand, and this run only holds
         live = [{**serves, "kind": "Deployment"}] if serves else []
         extra = [other.wanted.manifest for other in one.extra_objects]
-        findings += policy.look(one.subject.name, [*live, *extra], served=live[0] if live else None)
+        served = live[0] if live and not one.subject.workload.worker else None
+        findings += policy.look(one.subject.name, [*live, *extra], served=served)
         for manifest in (*live, *extra):
             if spec := policy.pod_spec(manifest):
                 used.append((spec, int(manifest.get("spec", {}).get("replicas") or 1)))

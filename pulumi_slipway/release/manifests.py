@@ -52,8 +52,12 @@ class Subject:
             known["autoscaler"] = Autoscaler(min=spec.get("minReplicas", 1), max=spec["maxReplicas"])
         elif "replicas" not in workload.model_fields_set:
             known["replicas"] = source.replicas
+        deadline = workload.progress_deadline
         if "progress_deadline" not in workload.model_fields_set and source.progress_deadline:
-            known["progress_deadline"] = source.progress_deadline
+            deadline = source.progress_deadline
+        # Kubernetes refuses a deadline that is over before a pod counts as available.
+        least = source.min_ready
+        known["progress_deadline"] = deadline if deadline > least else deadline + least
         says = says or source.deployment["spec"].get("replicas") is not None
         return cls(name, environment, workload.model_copy(update=known), source, says_replicas=says)
 
@@ -121,6 +125,9 @@ def ownership(environment: str) -> dict[str, str]:
     return {"app.kubernetes.io/managed-by": "slipway", ENVIRONMENT_LABEL: environment}
 
 
+WORKER_READY_SECONDS = 10
+"""So long a worker's pod must have run to count: without a probe one that crashes is ready between two crashes."""
+
 PREVIEW = "-preview"
 """Suffix of the Service that reaches the track that is about to go live."""
 
@@ -147,6 +154,8 @@ def deployment(subject: Subject, track: TrackName, template: Manifest, replicas:
         authors = subject.source.deployment["spec"]
         spec = {**{key: value for key, value in authors.items() if key != "replicas"}, **spec}
         spec["strategy"] = authors.get("strategy", spec["strategy"])
+    if w.worker:
+        spec.setdefault("minReadySeconds", min(WORKER_READY_SECONDS, w.progress_deadline - 1))
     if replicas is not None:
         spec["replicas"] = replicas
     metadata = subject.metadata(track.suffix, SKIP_AWAIT)
@@ -183,6 +192,8 @@ def preview_service(subject: Subject, pool: Pool, ports: Sequence[Manifest] | No
 
 def _service_spec(subject: Subject, pool: Pool, type_: str) -> dict[str, Any]:
     """By the port's name: pods of releases with different numbers serve behind it."""
+    if subject.workload.worker:
+        return {"clusterIP": "None", "selector": pool_selector(subject, pool), "ports": []}
     port = {"name": "http", "port": subject.workload.service.port, "targetPort": "http", "protocol": "TCP"}
     return {"type": type_, "selector": pool_selector(subject, pool), "ports": [port]}
 

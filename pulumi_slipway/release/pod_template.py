@@ -48,21 +48,22 @@ def _own_template(subject: Subject, image: str, secret: str | None) -> Manifest:
         "name": subject.name,
         "image": image,
         "imagePullPolicy": "IfNotPresent",  # the image is a digest: what is present is right
-        "ports": [{"name": "http", "containerPort": w.port, "protocol": "TCP"}],
         "resources": {
             "requests": {"cpu": w.resources.requests.cpu, "memory": w.resources.requests.memory},
             "limits": {"cpu": w.resources.limits.cpu, "memory": w.resources.limits.memory},
         },
-        "readinessProbe": _probe(w.probe),
         "securityContext": {
             "allowPrivilegeEscalation": False,
             "readOnlyRootFilesystem": True,
             "capabilities": {"drop": ["ALL"]},
         },
     }
+    if not w.worker:
+        container["ports"] = [{"name": "http", "containerPort": w.port, "protocol": "TCP"}]
+        container["readinessProbe"] = _probe(w.probe)
     if w.liveness:
         container["livenessProbe"] = _probe(w.liveness)
-    if w.pre_stop:
+    if w.pre_stop and not w.worker:
         # The endpoint is taken away while the pod still answers: without it 71 of 11,564 requests were lost (facts.md).
         container["lifecycle"] = {"preStop": {"sleep": {"seconds": w.pre_stop}}}
     if w.command:

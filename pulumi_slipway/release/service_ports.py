@@ -107,11 +107,13 @@ def checked_ports(subject: Subject, template: Manifest) -> dict[str, tuple[str, 
     """
     service = manifests.service(subject, Pool.MAIN)
     found: dict[str, tuple[str, int]] = {}
-    default = subject.source.asked if subject.source else service["spec"]["ports"][0]
+    default = subject.source.asked if subject.source else next(iter(service["spec"]["ports"]), None)
     for port, number in numbers(subject, service, template):
         called = str(port.get("name") or port["port"])
         asked = called, subject.workload.port if number is None else number
-        found |= {called: asked, str(port["port"]): asked} | ({"": asked} if port["port"] == default["port"] else {})
+        found |= {called: asked, str(port["port"]): asked}
+        if default and port["port"] == default["port"]:
+            found[""] = asked
     return found
 
 

@@ -23,7 +23,7 @@ def unknown_ports(subject: Subject) -> list[str]:
 def target(subject: Subject, strategy: Strategy, release: Release, step: Check) -> Target:
     """The target of a step's checks, on the ports that its release has."""
     ports = checked_ports(subject, release.pod_template(step.track))
-    service_port, port = ports[""]
+    service_port, port = ports.get("", ("", 0))  # a worker's checks ask no port
     return Target(
         workload=subject.name,
         environment=subject.environment.name,

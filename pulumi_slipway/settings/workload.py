@@ -39,6 +39,7 @@ DEFAULT_CHECK = "error-rate"
 BESIDE_A_SOURCE = {
     "image",
     "source",
+    "worker",
     "renamed_from",
     "depends_on",
     "replicas",
@@ -81,6 +82,10 @@ class Workload(Model):
     source: Source | None = None
     """Where the workload's Kubernetes objects are written down: manifests, a kustomization or a Helm chart. Default
     null: they are made of these settings. With a source, what describes the pods stands there and not here."""
+    worker: Flag = False
+    """Whether nobody calls it: it takes its work from a queue, and has no port. Its releases are `rolling` or `canary`:
+    blue and green would work at the same time. A headless Service without ports marks the pods that are live. Default
+    false: a Deployment without a Service is a mistake."""
     renamed_from: DnsLabel | None = None
     """What it was called before: the first run under the new name takes its Services and records over, and what is left
     of the old name is deleted once users are served under the new one. Default null."""
@@ -196,6 +201,20 @@ class Workload(Model):
         if self.source:
             for name in sorted(self.model_fields_set - BESIDE_A_SOURCE):
                 mistakes.add((to_camel(name),), "belongs to the source: remove it here, and write it down there")
+        mistakes.check()
+        return self
+
+    @model_validator(mode="after")
+    def _nobody_calls_a_worker(self) -> Self:
+        mistakes = Mistakes()
+        if self.worker:
+            if self.strategy.blue_green:
+                mistakes.add(("strategy",), "must be rolling or canary: blue and green of a worker would both work")
+            for name in sorted({"port", "service", "ingress", "probe", "liveness"} & self.model_fields_set):
+                mistakes.add((to_camel(name),), "is for what is called over the network: remove it, or `worker`")
+            for name, check in self.checks.items():
+                if check.http:
+                    mistakes.add(("checks", name, "http"), "has nothing to ask: a worker has no port")
         mistakes.check()
         return self
 

@@ -45,7 +45,8 @@ def completed(deployment: Manifest, services: Sequence[Manifest], container: str
         if not marked({"image": text}):
             added.append(f"image of {one['name']}: the release's, since it is the same as that of {container}")
     added += _named(spec, [port for one in services for port in one["spec"]["ports"]], container)
-    return Completed(whole, _as_before(deployment, ports[0], container, pre_stop), tuple(added), literal)
+    former = _as_before(deployment, ports[0], container, pre_stop) if ports else whole
+    return Completed(whole, former, tuple(added), literal)
 
 
 def _as_before(deployment: Manifest, port: Manifest, container: str, pre_stop: int) -> Manifest:
@@ -59,8 +60,10 @@ def _as_before(deployment: Manifest, port: Manifest, container: str, pre_stop: i
     return whole
 
 
-def _probed_when_ready(spec: dict[str, Any], main: dict[str, Any], port: Manifest) -> list[str]:
+def _probed_when_ready(spec: dict[str, Any], main: dict[str, Any], port: Manifest | None) -> list[str]:
     """A readiness probe on the container that users reach, which may be a sidecar: a name is looked up in its own."""
+    if port is None:
+        return []
     to = target(port)
     serving = main
     if isinstance(to, str):

@@ -55,14 +55,19 @@ class Definition:
         return int(self.deployment["spec"].get("replicas", 1))
 
     @property
+    def min_ready(self) -> int:
+        """Seconds that a pod must have been ready to count as available; Kubernetes' default is 0."""
+        return int(self.deployment["spec"].get("minReadySeconds") or 0)
+
+    @property
     def progress_deadline(self) -> int | None:
         """The author's, in seconds; None where nothing is said of it."""
         said = self.deployment["spec"].get("progressDeadlineSeconds")
         return None if said is None else int(said)
 
     @property
-    def asked(self) -> Manifest:
-        """The port of the Service that checks ask, and that the workload's address has."""
+    def asked(self) -> Manifest | None:
+        """The port of the Service that checks ask, and that the workload's address has; a worker has none."""
         return asked(self.service["spec"]["ports"])
 
     @property
@@ -153,8 +158,19 @@ ORDER = (
 end: it migrates what the new pods need. What isn't named here comes after the release."""
 
 
-def define(workload: str, source: Source, rendered: Sequence[Rendered], namespace: str, pre_stop: int) -> Definition:
-    """Finds the Deployment and the Service, fills in the defaults of zero downtime; raises SourceError."""
+def define(
+    workload: str,
+    source: Source,
+    rendered: Sequence[Rendered],
+    namespace: str,
+    pre_stop: int,
+    *,
+    worker: bool = False,
+) -> Definition:
+    """Finds the Deployment and the Service, fills in the defaults of zero downtime; raises SourceError.
+
+    `worker`: nobody calls it, so that it has no Service.
+    """
     prefix = f"slipway:workloads.{workload}.source: "
     for one in rendered:
         refuse_large_numbers(prefix, one)
@@ -164,11 +180,14 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
         refuse_place(prefix, one, namespace)
     refuse_twice(prefix, kept)
     deployment = find.found(prefix, "Deployment", workload, source.deployment, kept)
-    service = find.service(prefix, workload, source.service, kept, deployment)
+    if worker:
+        service = _mark(workload, deployment)
+    else:
+        service = find.service(prefix, workload, source.service, kept, deployment)
     container = find.container(prefix, workload, source.container, deployment, service)
     beside = find.services_beside(kept, deployment, service)
     services = [service.manifest, *(one.manifest for one in beside)]
-    whole = completed(deployment.manifest, services, container, pre_stop)
+    whole = completed(deployment.manifest, services, container, 0 if worker else pre_stop)
     others = [of_release(one, whole.literal) for one in kept if one not in (deployment, service)]
     for one in (Rendered(whole.deployment, deployment.place), *others):
         refuse_half_filled(prefix, one)
@@ -182,6 +201,15 @@ def define(workload: str, source: Source, rendered: Sequence[Rendered], namespac
         former=whole.former,
         beside=tuple(beside),
         unreached=tuple(prefix + line for line in lost),
+    )
+
+
+def _mark(workload: str, deployment: Rendered) -> Rendered:
+    """The Service of a worker: it leads nowhere, and marks by its selector which pods are live."""
+    labels = deployment.manifest["spec"]["selector"]["matchLabels"]
+    spec = {"clusterIP": "None", "selector": labels, "ports": []}
+    return Rendered(
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": workload}, "spec": spec}, deployment.place
     )
 
 

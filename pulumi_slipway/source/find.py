@@ -18,7 +18,10 @@ def found(prefix: str, kind: str, workload: str, named: str | None, rendered: It
     if len(there) == 1:
         return next(iter(there.values()))
     if not there:
-        raise SourceError(f"{prefix}there is no {kind} among the objects: a workload is a Deployment behind a Service")
+        raise SourceError(
+            f"{prefix}there is no {kind} among the objects: a workload is a Deployment behind a Service"
+            + (", or says `worker: true` where nobody calls it" if kind == "Service" else "")
+        )
     raise SourceError(
         f"{prefix}there are {len(there)} {kind}s, none called {workload}: name the workload's with `{key}`: "
         + ", ".join(there)
@@ -82,10 +85,11 @@ def container(prefix: str, workload: str, named: str | None, deployment: Rendere
         return named
     if of_image := [name for name, it in there.items() if marked(it)]:
         # of several, the one that users reach: sidecars and helpers may be of the same image
-        to = target(service.manifest["spec"]["ports"][0])
+        ports = [target(it) for it in service.manifest["spec"]["ports"][:1]]
         serving = [
             name
             for name in of_image
+            for to in ports
             if any(to in (it.get("name"), it["containerPort"]) for it in there[name].get("ports") or ())
         ]
         return workload if workload in of_image else (serving or of_image)[0]

@@ -55,11 +55,11 @@ def name(port: Manifest, spec: Manifest) -> str | None:
     return next((str(it["name"]) for it in found if it.get("name")), None)
 
 
-def asked(ports: Sequence[Manifest]) -> Manifest:
+def asked(ports: Sequence[Manifest]) -> Manifest | None:
     """The port that is asked over HTTP where none is named: the one that says so, else the first of TCP."""
     tcp = [port for port in ports if protocol(port) == "TCP"]
     says = [it for it in tcp if "http" in str(it.get("name")) or "http" in str(it.get("appProtocol"))]
-    return (says or tcp or list(ports))[0]
+    return next(iter(says or tcp or ports), None)
 
 
 def elsewhere(
