@@ -16,7 +16,7 @@ from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.extra_objects import ExtraObject, keeps
 from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import SKIP_AWAIT
-from pulumi_slipway.release.watch import Watch, deployment
+from pulumi_slipway.release.watch import ROLLED_OUT, Watch, rolled_out
 from pulumi_slipway.source.definition import ORDER
 
 NOT_AWAITED = ("Service", "Ingress", "PersistentVolumeClaim")
@@ -52,9 +52,9 @@ def extra_objects(
 
 
 def _watched(planned: Planned, one: ExtraObject, log: Log) -> Work:
-    """What says why a Deployment beside the workload's own does not come up."""
-    here = (planned.client, planned.prepared.subject.namespace, one.wanted.name)
-    watch = Watch(f"Deployment {one.wanted.name}", partial(deployment, *here), log.info)
+    """What says why the pods of an object beside the workload's own do not come up."""
+    here = (planned.client, planned.prepared.subject.namespace, one.wanted.kind, one.wanted.name)
+    watch = Watch(f"{one.wanted.kind} {one.wanted.name}", partial(rolled_out, *here), log.info)
     program.waiting(watch.why)
     return lambda _: watch.begin()
 
@@ -62,12 +62,12 @@ def _watched(planned: Planned, one: ExtraObject, log: Log) -> Work:
 def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOptions) -> KubernetesObject:
     kind, manifest, subject = one.wanted.kind, one.wanted.manifest, planned.prepared.subject
     metadata = subject.adopted(manifest, SKIP_AWAIT if kind in NOT_AWAITED else None)
-    if kind == "Deployment":
+    if kind in ROLLED_OUT:
         metadata["annotations"].setdefault("pulumi.com/timeoutSeconds", str(subject.workload.progress_deadline))
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
     left = [] if one.readable else ["data", "metadata"]
-    told = [_watched(planned, one, Log(opts.parent))] if kind == "Deployment" else []
+    told = [_watched(planned, one, Log(opts.parent))] if kind in ROLLED_OUT else []
     works = guarded(planned.client, kind, wanted, one.live, told) if one.readable else Works()
     stays = keeps(kind, metadata["annotations"])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left, retain_on_delete=stays))

@@ -2,14 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import httpx2
 from lightkube import Client
-from lightkube.resources.apps_v1 import Deployment
+from lightkube.core.client import LabelSelector
+from lightkube.resources.apps_v1 import DaemonSet, Deployment, StatefulSet
+from lightkube.resources.core_v1 import Pod
 
-from pulumi_slipway.release.observe import read, track
+from pulumi_slipway.core.model import Manifest
+from pulumi_slipway.release.observe import read
 from pulumi_slipway.release.why import Reason, why
 
 POLL_SECONDS = 1.0
@@ -58,9 +62,38 @@ class Watch:
                 self.tell(f"{self.title}: {reason}")
 
 
-def deployment(client: Client, namespace: str, name: str) -> tuple[bool, Reason | None]:
-    """Whether a Deployment beside the workload's own is all there, and what keeps its pods from it."""
-    live = read(client, Deployment, name, namespace)
-    if live is None or track(live).complete:
-        return live is not None, None
-    return False, next(why(client, live["spec"]["selector"]["matchLabels"], namespace, live), None)
+ROLLED_OUT: Mapping[str, type[Any]] = {"Deployment": Deployment, "StatefulSet": StatefulSet, "DaemonSet": DaemonSet}
+"""Kinds with pods that the engine waits for."""
+
+
+def rolled_out(client: Client, namespace: str, kind: str, name: str) -> tuple[bool, Reason | None]:
+    """Whether all pods of an object beside the workload's own are there, and what keeps them from it."""
+    live = read(client, ROLLED_OUT[kind], name, namespace)
+    if live is None:
+        return False, None
+    spec, status = live["spec"], live.get("status") or {}
+    wanted = status.get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
+    updated = status.get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas", 0)
+    ready = status.get("numberReady" if kind == "DaemonSet" else "readyReplicas", 0)
+    seen = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+    if seen and wanted == updated == ready:
+        return True, None
+    labels = spec["selector"]["matchLabels"]
+    reason = next(why(client, labels, namespace, live), None)
+    stuck = _stuck(client, namespace, labels, status) if reason and kind == "StatefulSet" else ""
+    return False, replace(reason, text=reason.text + stuck) if reason else None
+
+
+def _stuck(client: Client, namespace: str, labels: LabelSelector, status: Manifest) -> str:
+    """What lets a StatefulSet go on whose pod of the revision before does not come up: its controller waits for it.
+
+    Source: https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    for found in client.list(Pod, namespace=namespace, labels=labels):
+        pod = found.to_dict()
+        revision = (pod["metadata"].get("labels") or {}).get("controller-revision-hash")
+        ready = any(it["type"] == "Ready" and it["status"] == "True" for it in pod["status"].get("conditions") or ())
+        if revision != status.get("updateRevision") and not ready:
+            name = pod["metadata"]["name"]
+            return f"; Kubernetes waits for this pod before it goes on: kubectl -n {namespace} delete pod {name}"
+    return ""

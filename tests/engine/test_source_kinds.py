@@ -10,7 +10,7 @@ import pytest
 import yaml
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
-from lightkube.resources.core_v1 import ConfigMap, PersistentVolumeClaim
+from lightkube.resources.core_v1 import ConfigMap, PersistentVolumeClaim, Pod
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.harness import stack
@@ -177,3 +177,39 @@ def test_a_worker_that_does_not_come_up_fails_the_run_and_the_next_mends_it(web,
     assert "exits with" in failed.output
     assert outcomes(admin, namespace, "web") == ["Healthy"]
     web(source() + worker, **short).up().expect()
+
+
+DATABASE = """---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  replicas: 1
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template:
+    metadata: {labels: {app: db}}
+    spec:
+      securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+      containers:
+      - name: db
+        image: IMAGE_PLACEHOLDER
+        env: [{name: LEVEL, value: '1'}]
+        resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: 200m, memory: 64Mi}}
+        securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+        readinessProbe: {httpGet: {path: /healthz, port: 3000}, periodSeconds: 1}
+"""
+
+
+@soak
+def test_a_stateful_set_beside_it_says_why_it_does_not_come_up(web, namespace, images, admin):  # noqa: F811
+    short = {"progressDeadline": "15s"}
+    broken = DATABASE.replace("{name: LEVEL, value: '1'}", "{name: CRASH, value: 'true'}")
+    failed = web(source() + broken, **short).up(SLIPWAY_IMAGE=images.v1).expect(1)
+    assert "error: StatefulSet db: pod db-0: exits with" in failed.output
+    project = web(source() + DATABASE, **short)
+    told = project.up().expect(1).output
+    assert f"Kubernetes waits for this pod before it goes on: kubectl -n {namespace} delete pod db-0" in told
+    admin.delete(Pod, "db-0", namespace=namespace)
+    project.up().expect()
+    assert set(project.up().expect().changes) == {"same"}
