@@ -32,6 +32,7 @@ from pulumi_slipway.components.pull_secret import pull_secret
 from pulumi_slipway.components.state import LastState
 from pulumi_slipway.components.token import BoundToken, BoundTokenArgs
 from pulumi_slipway.components.token_guard import TokenGuard, TokenGuardArgs
+from pulumi_slipway.components.workload_guard import WorkloadGuard, WorkloadGuardArgs
 from pulumi_slipway.settings import Access as Settings
 from pulumi_slipway.settings import AccessEnvironment, parse
 from pulumi_slipway.settings.load import refuse_another_cluster
@@ -115,7 +116,8 @@ class Access(pulumi.ComponentResource):
         if not facts.can_guard:
             log.warn(
                 "this cluster has no admission policies (Kubernetes 1.30 and later have): the deploy account can mint "
-                "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token"
+                "itself a token that never expires, by a Secret of type kubernetes.io/service-account-token, and "
+                "`allow` and `hosts` of the environments hold nobody back: a Service may take another's traffic"
             )
         built = {
             environment: self._environment(environment, its, namespaces[environment].name, bound)
@@ -167,6 +169,7 @@ class Access(pulumi.ComponentResource):
 
         if self._facts.can_guard:
             TokenGuard(f"{name}-guard", TokenGuardArgs(DEPLOY, environment, settings.namespace), self._opts)
+            WorkloadGuard(f"{name}-workloads", WorkloadGuardArgs(environment, settings), self._opts)
         if self._settings.registry:
             pull_secret(f"{name}-registry", self._settings.registry, environment, namespace, self._opts)
         if settings.promote_from:

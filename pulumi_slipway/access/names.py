@@ -9,6 +9,11 @@ CLUSTER_WIDE = "cluster"
 """Environment label of what belongs to no single environment."""
 
 
+def workload_guard_name(namespace: str) -> str:
+    """Name of the policy and binding of what may be put into a namespace."""
+    return f"slipway-{namespace}-workloads"
+
+
 def guard_name(namespace: str) -> str:
     """Name of a namespace's admission policy and binding; they are in no namespace, so it says whose they are."""
     return f"slipway-{namespace}-no-token-secrets"

@@ -15,7 +15,15 @@ from lightkube.resources.rbac_authorization_v1 import ClusterRole, ClusterRoleBi
 from pulumi_slipway.access import generation, variables
 from pulumi_slipway.access.generation import Generation
 from pulumi_slipway.access.kubeconfig import Cluster
-from pulumi_slipway.access.names import CLUSTER_WIDE, DEPLOY, LIMITS, PREVIEW, PULL_SECRET, guard_name
+from pulumi_slipway.access.names import (
+    CLUSTER_WIDE,
+    DEPLOY,
+    LIMITS,
+    PREVIEW,
+    PULL_SECRET,
+    guard_name,
+    workload_guard_name,
+)
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.rights import READ, Right, listed, missing, rights
 from pulumi_slipway.core.keys import ACCOUNT_LABEL
@@ -104,8 +112,9 @@ def _refuse_foreign(client: Client, access: Access, existing: Mapping[str, bool]
             foreign += [line for kind, of in kinds if (line := _foreign(client, kind, of, environment.namespace, name))]
     for name, environment in access.environments.items():
         for kind in (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding):
-            if line := _foreign(client, kind, guard_name(environment.namespace), None, name):
-                foreign.append(line)
+            for called in (guard_name(environment.namespace), workload_guard_name(environment.namespace)):
+                if line := _foreign(client, kind, called, None, name):
+                    foreign.append(line)
     if access.scope == "cluster":
         wide: tuple[tuple[Any, str], ...] = (
             (ClusterRole, f"{DEPLOY}-role"),

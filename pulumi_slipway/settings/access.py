@@ -11,6 +11,7 @@ from pulumi_slipway.settings.types import (
     Certificates,
     Cpu,
     DnsLabel,
+    DnsName,
     Flag,
     GitLabScope,
     MaskableSecret,
@@ -120,6 +121,33 @@ KindName = Annotated[
 ]
 
 
+HostPattern = Annotated[
+    str,
+    text(
+        r"([*][.])?[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        'must be a host like "app.example.com", or "*.review.example.com" for all below it',
+    ),
+]
+
+
+class Allow(Model):
+    """What the deploy account may put into its namespace that reaches beyond it; an admission policy refuses the rest.
+
+    Each is a way to take another environment's traffic or its place on the nodes.
+    """
+
+    service_types: Annotated[
+        tuple[Literal["NodePort", "LoadBalancer", "ExternalName"], ...], AfterValidator(unique)
+    ] = ()
+    """Types of Services besides ClusterIP. Default: none."""
+    external_ips: Flag = Field(default=False, alias="externalIPs")
+    """Whether Services may claim addresses (`externalIPs`). Default false."""
+    host_ports: Flag = False
+    """Whether pods may listen on ports of their node. Default false."""
+    priority_classes: Annotated[tuple[DnsName, ...], AfterValidator(unique)] = ()
+    """Priority classes that pods may have. Default: none, so that no pod evicts another's."""
+
+
 class AccessEnvironment(Model):
     """One environment: its namespace, accounts and tokens in the cluster, its variables in GitLab."""
 
@@ -142,6 +170,11 @@ class AccessEnvironment(Model):
     kinds: Annotated[tuple[KindName, ...], AfterValidator(unique)] = ()
     """Further kinds that the sources of its workloads bring, as kubectl names them: "statefulsets.apps",
     "widgets.example.com". The deploy account may do with them what it may do with Deployments. Default: none."""
+    allow: Allow = Field(default_factory=Allow)
+    """What its workloads may have that reaches beyond its namespace. Default: nothing."""
+    hosts: Annotated[tuple[HostPattern, ...], AfterValidator(unique)] | None = None
+    """Hosts that its Ingresses and routes may have; `*.review.example.com` for all below it. Default null: any where
+    `protected`, else none: a branch could take production's."""
     promote_from: DnsLabel | None = None
     """Environment of this stack whose ledgers (ConfigMaps) its accounts may read, so that it promotes from there.
     Default null."""
