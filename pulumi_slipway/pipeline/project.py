@@ -7,6 +7,8 @@ Needs a token of its own: the job token (CI_JOB_TOKEN) may write neither notes n
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
 
 from gitlab import Gitlab
 from gitlab.v4.objects import Project as Remote
@@ -27,6 +29,16 @@ def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project 
     if not path:
         raise GitLabError("CI_PROJECT_PATH is not set: this command runs in a GitLab job")
     return Project(gitlab.connect(token, environ, retries=True), path, variable)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How GitLab knows a job."""
+
+    status: str
+    finished: datetime | None = None
+    reason: str = ""
+    """Why it failed, in GitLab's words."""
 
 
 class Project:
@@ -71,6 +83,14 @@ class Project:
                 if issue.title == title:
                     issue.state_event = "close"
                     issue.save()
+
+    def job(self, number: int) -> JobState:
+        """The state of a job of this project."""
+        with self._refusals(f"read job {number}"):
+            found = self._remote.jobs.get(number)
+        finished = getattr(found, "finished_at", None)
+        reason = getattr(found, "failure_reason", None)  # GitLab leaves it out where a job has not failed
+        return JobState(found.status, datetime.fromisoformat(finished) if finished else None, reason or "")
 
     def review_work(self) -> list[tuple[str, int | None]]:
         """Branches that may have a review environment, each with the number of its open merge request."""

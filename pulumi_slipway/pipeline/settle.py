@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.keys import POOL_LABEL, PROTECTION
 from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, TrackName
 from pulumi_slipway.core.retire import retired
-from pulumi_slipway.pipeline import deployed, engine, stack_files
+from pulumi_slipway.pipeline import deployed, engine, jobs, stack_files
 from pulumi_slipway.pipeline.deploy import publish
 from pulumi_slipway.pipeline.deployed import Deployed
 from pulumi_slipway.pipeline.engine import Ended
@@ -40,6 +41,8 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
         stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as none,
         deployed.settings(project, stack) as known,
     ):
+        where = stack_files.environment(stack_files.load(known, stack)) if known else None
+        others = jobs.of(stack, where and where[1])
         directory = known or none  # what it runs with, the backend takes for the settings of the last run
 
         def start() -> Ended:
@@ -50,12 +53,15 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
                 return Ended(0, "")
             _let_go(stack, {it.urn for it in gone}, directory)
             targets = [f"--target={it.urn}" for it in gone]
-            return engine.run(["destroy", "--yes", "--skip-preview", "--stack", stack, *targets], directory=directory)
+            with others.at_work() if others else nullcontext():
+                return engine.run(
+                    ["destroy", "--yes", "--skip-preview", "--stack", stack, *targets], directory=directory
+                )
 
         def lift() -> None:
             engine.read(["cancel", "--yes", "--stack", stack], directory=directory)
 
-        ended = past_locks(stack, locking, start, lift)
+        ended = past_locks(stack, locking, start, lift, others)
     if ended.status == 0 and ended.output:
         publish(project, stack, deployed.place(found), None)
     return ended.exit_status
