@@ -1,13 +1,13 @@
 """Which jobs are at work on a stack: a lock names a host and a process, and GitLab can be asked about jobs alone.
 
 So a job keeps its number in a ConfigMap of the environment while its engine runs, with its host as the lock names it.
-A job that is killed leaves both.
+A job or an engine that is killed leaves both.
 """
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
@@ -20,11 +20,14 @@ from lightkube.types import PatchType
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.pipeline import engine
-from pulumi_slipway.pipeline.locks import Lock
+from pulumi_slipway.pipeline.engine import Ended
+from pulumi_slipway.pipeline.locks import Lock, held
 from pulumi_slipway.pipeline.project import API_TOKEN, NOTE_TOKEN, JobState, connect
 
 NAME = "slipway-jobs"
 ENDED = frozenset({"success", "failed", "canceled", "skipped"})
+BY_ITSELF = frozenset({0, 1, 255})
+"""Statuses with which the engine ends having given its lock back; not that of a panic, nor of a signal."""
 LINGERS = 3 * engine.GRACE
 """Seconds that a job may be at work still after GitLab calls it ended, where its runner has not said so."""
 
@@ -47,17 +50,22 @@ class Jobs:
     own: str
     environ: Mapping[str, str]
 
-    @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Keeps this job's number in the cluster while the block runs.
+    def at_work(self, run: Callable[[], Ended]) -> Ended:
+        """Runs the engine, this job's number in the cluster until it has ended by itself: else it may leave a lock.
 
         Where that can't be written the run has the same reason to fail, and says it; if not, the lock tells its age.
         """
-        self._write(socket.gethostname())
-        try:
-            yield
-        finally:
-            self._write(None)
+        self._write({self.own: socket.gethostname()})
+        ended = run()
+        if (ended.status in BY_ITSELF and ended.signal is None) or held(ended.output):
+            self._write({self.own: None})
+        return ended
+
+    def forget(self, locks: Sequence[Lock]) -> None:
+        """Takes away the numbers of the jobs that made these locks, which are lifted."""
+        with suppress(UserError):
+            hosts = {lock.host for lock in locks}
+            self._write({it: None for it, host in self._read().items() if host in hosts and it != self.own})
 
     def of(self, lock: Lock) -> tuple[Known, str]:
         """What is known of the job that made a lock, and the same for people."""
@@ -80,9 +88,9 @@ class Jobs:
             return Known.AT_WORK, f"job {told} is at work, as GitLab says"
         return Known.ENDED, f"job {told} has ended, as GitLab says"
 
-    def _write(self, host: str | None) -> None:
-        """Sets this job's entry, or takes it away (None)."""
-        data: dict[str, str | None] = {self._key(self.own): host}
+    def _write(self, hosts: Mapping[str, str | None]) -> None:
+        """Sets the entries of jobs, or takes them away (None)."""
+        data = {self._key(number): host for number, host in hosts.items()}
         if self.namespace is None:
             return
         with suppress(ApiError, UserError, OSError):
@@ -91,10 +99,10 @@ class Jobs:
                 try:
                     client.patch(ConfigMap, NAME, {"data": data}, namespace=self.namespace, patch_type=PatchType.MERGE)
                 except ApiError as error:
-                    if error.status.code != 404 or host is None:
+                    if error.status.code != 404:
                         raise
                     metadata = ObjectMeta(name=NAME, namespace=self.namespace)
-                    client.create(ConfigMap(metadata=metadata, data={self._key(self.own): host}))
+                    client.create(ConfigMap(metadata=metadata, data={key: it for key, it in data.items() if it}))
 
     def _read(self) -> dict[str, str]:
         """Host by number, of all jobs that have an entry for this stack."""

@@ -8,7 +8,6 @@ import json
 import os
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -52,11 +51,12 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
                 engine.say(f"{stack}: nothing to retire")
                 return Ended(0, "")
             _let_go(stack, {it.urn for it in gone}, directory)
-            targets = [f"--target={it.urn}" for it in gone]
-            with others.at_work() if others else nullcontext():
-                return engine.run(
-                    ["destroy", "--yes", "--skip-preview", "--stack", stack, *targets], directory=directory
-                )
+            command = ["destroy", "--yes", "--skip-preview", "--stack", stack, *(f"--target={it.urn}" for it in gone)]
+
+            def run() -> Ended:
+                return engine.run(command, directory=directory)
+
+            return others.at_work(run) if others else run()
 
         def lift() -> None:
             engine.read(["cancel", "--yes", "--stack", stack], directory=directory)

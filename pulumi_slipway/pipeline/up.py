@@ -3,7 +3,6 @@
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -71,8 +70,11 @@ def update(
         arguments = [command, "--yes", "--skip-preview", "--stack", stack, *flags]
         if command == "up":
             arguments.append("--continue-on-error")  # one workload that fails does not take down the others
-        with jobs.at_work() if jobs else nullcontext():
+
+        def run() -> Ended:
             return engine.run(arguments, directory=directory, environ=environ)
+
+        return jobs.at_work(run) if jobs else run()
 
     def lift() -> None:
         engine.read(["cancel", "--yes", "--stack", stack], directory=directory, environ=environ)
@@ -110,6 +112,8 @@ def past_locks(
         if all(dead for dead, _ in judged):
             engine.say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
             lift()
+            if jobs:
+                jobs.forget(found)
             continue
         why = f" ({why})" if why else ""
         if clock() < deadline:

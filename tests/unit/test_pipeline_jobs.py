@@ -1,5 +1,6 @@
 """Whose lock may be lifted: only that of a job that has ended, as GitLab says, also where two run at once."""
 
+import signal
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 
@@ -127,10 +128,27 @@ def test_outside_of_gitlabs_jobs_the_flag_counts_as_it_says(world):
 
 
 def test_a_job_is_known_while_its_engine_runs_and_no_longer(world):
-    cluster = world({"staging.job-5": "runner-1"}, {})
-    with Jobs("org/staging", "staging", "9", JOB).at_work():
+    cluster, others = world({"staging.job-5": "runner-1"}, {}), {"staging.job-5": "runner-1"}
+    jobs = Jobs("org/staging", "staging", "9", JOB)
+
+    def run(*ended):
         assert cluster.data.keys() == {"staging.job-5", "org-staging.job-9"}
-    assert cluster.data == {"staging.job-5": "runner-1"}
+        return Ended(*ended)
+
+    for ended in ((0, ""), (1, ""), (255, "error: it failed"), (255, REFUSED), (-2, REFUSED)):
+        jobs.at_work(lambda ended=ended: run(*ended))
+        assert cluster.data == others, ended
+    for ended in ((-9, ""), (2, "panic: "), (255, "", signal.SIGTERM), (0, "", signal.SIGTERM)):
+        jobs.at_work(lambda ended=ended: run(*ended))
+        assert cluster.data != others, "it may have left its lock"
+
+
+def test_what_is_lifted_is_forgotten(world):
+    cluster = world(
+        {"staging.job-5": "runner-1", "staging.job-6": "elsewhere", "qa.job-5": "runner-1"}, {5: ("failed",)}
+    )
+    assert go() == (1, 0.0)
+    assert cluster.data == {"staging.job-6": "elsewhere", "qa.job-5": "runner-1"}
 
 
 def test_a_cluster_that_cannot_be_asked_does_not_stop_the_run(monkeypatch):
@@ -138,7 +156,6 @@ def test_a_cluster_that_cannot_be_asked_does_not_stop_the_run(monkeypatch):
         raise UserError("no usable kubeconfig")
 
     monkeypatch.setattr(module.cluster, "connect", refuse)
-    with Jobs("staging", "staging", "9", JOB).at_work():
-        pass
+    assert Jobs("staging", "staging", "9", JOB).at_work(lambda: Ended(3, "")).status == 3
     with pytest.raises(StackLocked, match="does not say which job made it: no usable kubeconfig"):
         go()
