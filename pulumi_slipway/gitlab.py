@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,6 +15,8 @@ from pulumi_slipway.core.errors import UserError
 
 SECONDS = 20.0
 """For one answer."""
+TOO_MANY, BROKEN = 429, 500
+"""Statuses that say nothing of what was asked for: GitLab limits the rate; from here on it is at fault itself."""
 
 
 class GitLabError(UserError):
@@ -36,9 +39,21 @@ def connect(token: str, environ: Mapping[str, str] = os.environ, *, retries: boo
         oauth_token=token,
         timeout=SECONDS,
         retry_transient_errors=retries,
-        ssl_verify=environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE") or True,
+        ssl_verify=_authorities(environ),
         **options,
     )
+
+
+def _authorities(environ: Mapping[str, str]) -> str | bool:
+    """The file with the CAs that GitLab's certificate may be of; True: those that the image knows.
+
+    GitLab's runner says in CI_SERVER_TLS_CA_FILE what it trusts itself: for the GitLab that the job is of alone.
+    """
+    given = environ.get("REQUESTS_CA_BUNDLE") or environ.get("SSL_CERT_FILE")
+    runners, own = environ.get("CI_SERVER_TLS_CA_FILE", ""), environ.get("CI_SERVER_URL", "")
+    if not given and urlsplit(api_url(environ)).netloc == urlsplit(own).netloc and Path(runners).is_file():
+        return runners
+    return given or True
 
 
 @contextmanager
@@ -59,6 +74,11 @@ def refusals(client: Gitlab, variable: str, what: str) -> Iterator[None]:
         ) from None
     except gitlab.GitlabError as error:
         code, reason = error.response_code or "no status", " ".join(str(error.error_message).split())[:200]
+        if code == TOO_MANY or (isinstance(code, int) and code >= BROKEN):
+            raise GitLabError(
+                f"GitLab at {address} could not {what} ({code}): {reason}: it is overloaded or away, not refusing: run "
+                "this again later"
+            ) from None
         raise GitLabError(f"GitLab does not let {variable} {what} ({code}): {reason}") from None
     except requests.RequestException as error:
         raise GitLabError(

@@ -148,7 +148,8 @@ def _schema(_: Given) -> int:
 
 
 def _locking(given: Given) -> Locking:
-    return Locking(given.serialised, given.lock_wait)
+    timeout = os.environ.get("CI_JOB_TIMEOUT")
+    return Locking(given.serialised, given.lock_wait, float(timeout) if timeout else None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -160,7 +161,8 @@ def _parser() -> argparse.ArgumentParser:
     locks.add_argument(
         "--serialised",
         action="store_true",
-        help="the job has a resource_group, so a lock that is found is a dead job's and may be lifted",
+        help="the job has a resource_group, so a lock that is found may be a dead job's: it is lifted, in a job of "
+        "GitLab's once GitLab says that its job has ended",
     )
     locks.add_argument(
         "--lock-wait",

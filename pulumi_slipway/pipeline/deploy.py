@@ -11,7 +11,7 @@ from lightkube import ApiError
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.action import IMAGE, Action, variable
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.pipeline import deployed, engine, snapshot, stack_files
+from pulumi_slipway.pipeline import deployed, engine, jobs, snapshot, stack_files
 from pulumi_slipway.pipeline.up import Locking, select, update
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.settings.run import ACTION, RELEASE
@@ -60,9 +60,11 @@ def act(project: Path, stack: str, locking: Locking, action: Action) -> int:
 
 def _update(directory: Path, stack: str, file: stack_files.Text, locking: Locking, commit: str) -> int:
     select(stack, directory)
-    ended = update("up", stack, locking, directory=directory, environ=environ(file, os.environ))
+    where = stack_files.environment(file)
+    others = jobs.of(stack, where and where[1])
+    ended = update("up", stack, locking, directory=directory, environ=environ(file, os.environ), jobs=others)
     if ended.status == 0:
-        publish(directory, stack, stack_files.environment(file), commit)
+        publish(directory, stack, where, commit)
     return ended.exit_status
 
 

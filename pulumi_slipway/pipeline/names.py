@@ -34,7 +34,7 @@ def environment(branch: str, merge_request: int | None) -> str:
     GitLab takes letters, digits, blanks and -_/.${} in an environment's name, 255 at most. A branch with other
     characters gets GitLab's own slug of it with the merge request's number, which no other branch has.
     """
-    if re.fullmatch(r"[a-zA-Z0-9_/.-]+", branch):
+    if re.fullmatch(r"[a-zA-Z0-9_/.-]{1,248}", branch):
         return f"review/{branch}"
     return f"review/{ref_slug(branch)}-{merge_request or 0}"
 

@@ -112,9 +112,17 @@ def put_note(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
         raise UserError(f"there is no preview in {folder}: run `slipway preview --stack …` before, once a stack")
     text = note.body(digests, environ.get("CI_PIPELINE_URL", ""), environ.get("CI_COMMIT_SHORT_SHA", ""))
     (folder / "note.md").write_text(text)
-    number = environ.get("CI_MERGE_REQUEST_IID", "")
-    project = connect(NOTE_TOKEN, environ)
-    if project is None or not number.isdecimal():
+    numbers, project = merge_requests(environ), connect(NOTE_TOKEN, environ)
+    if project is None or not numbers:
         missing = "CI_MERGE_REQUEST_IID" if project else f"{NOTE_TOKEN} (docs/security.md)"
         return f"no note written, {missing} is not set; its text is in {folder / 'note.md'}"
-    return f"note on !{number} {project.put_note(int(number), note.MARK, text)}"
+    return "\n".join(f"note on !{number} {project.put_note(number, note.MARK, text)}" for number in numbers)
+
+
+def merge_requests(environ: Mapping[str, str]) -> list[int]:
+    """The merge requests that this pipeline is about: its own; in a branch's, the open ones of it in this project."""
+    if (number := environ.get("CI_MERGE_REQUEST_IID", "")).isdecimal():
+        return [int(number)]
+    named = (it.strip().rpartition("!") for it in environ.get("CI_OPEN_MERGE_REQUESTS", "").split(","))
+    own = environ.get("CI_PROJECT_PATH", "").lower()
+    return [int(number) for path, _, number in named if path.lower() == own and number.isdecimal()]

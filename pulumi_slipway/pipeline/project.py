@@ -7,6 +7,9 @@ Needs a token of its own: the job token (CI_JOB_TOKEN) may write neither notes n
 import os
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
 
 from gitlab import Gitlab
 from gitlab.v4.objects import Project as Remote
@@ -23,10 +26,22 @@ def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project 
     token = environ.get(variable)
     if not token:
         return None
+    if token.startswith("/") and Path(token).is_file():  # a variable of type File
+        token = Path(token).read_text().strip()
     path = environ.get("CI_PROJECT_PATH") or environ.get("CI_PROJECT_ID")
     if not path:
         raise GitLabError("CI_PROJECT_PATH is not set: this command runs in a GitLab job")
     return Project(gitlab.connect(token, environ, retries=True), path, variable)
+
+
+@dataclass(frozen=True)
+class JobState:
+    """How GitLab knows a job."""
+
+    status: str
+    finished: datetime | None = None
+    reason: str = ""
+    """Why it failed, in GitLab's words."""
 
 
 class Project:
@@ -40,11 +55,17 @@ class Project:
         return refusals(self._client, self._variable, what)
 
     def put_note(self, merge_request: int, mark: str, body: str) -> str:
-        """Creates the note that begins with `mark`, or gives it the new text; says which: `created`, `updated`."""
+        """Creates the note that begins with `mark`, or gives it the new text; says which: `created`, `updated`.
+
+        Only a note of this token's own user: a person may have quoted it, and one whose token was made anew is another
+        bot, which may not write the old one's.
+        """
         with self._refusals(f"write a note on !{merge_request}"):
+            self._client.auth()
+            own = self._client.user.id if self._client.user else None
             request = self._remote.mergerequests.get(merge_request, lazy=True)
             for note in request.notes.list(iterator=True, per_page=100):
-                if note.body.startswith(mark) and not note.system:
+                if note.body.startswith(mark) and not note.system and note.author["id"] == own:
                     if note.body != body:
                         note.body = body
                         note.save()
@@ -71,6 +92,14 @@ class Project:
                 if issue.title == title:
                     issue.state_event = "close"
                     issue.save()
+
+    def job(self, number: int) -> JobState:
+        """The state of a job of this project."""
+        with self._refusals(f"read job {number}"):
+            found = self._remote.jobs.get(number)
+        finished = getattr(found, "finished_at", None)
+        reason = getattr(found, "failure_reason", None)  # GitLab leaves it out where a job has not failed
+        return JobState(found.status, datetime.fromisoformat(finished) if finished else None, reason or "")
 
     def review_work(self) -> list[tuple[str, int | None]]:
         """Branches that may have a review environment, each with the number of its open merge request."""

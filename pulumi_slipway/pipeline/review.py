@@ -2,12 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.pipeline import engine, names, stack_files
+from pulumi_slipway.pipeline import deployed, engine, jobs, names, stack_files
 from pulumi_slipway.pipeline.project import Project
 from pulumi_slipway.pipeline.up import Locking, select, update
 
@@ -17,21 +15,25 @@ SETTINGS = "review"
 
 def up(project: Path, branch: str, locking: Locking) -> int:
     """Makes or updates the environment of a branch; returns the job's exit status."""
-    stack = names.stack(branch)
-    with _directory(project, branch) as directory:
-        environ = stack_files.images_for_review(
-            stack_files.workloads(stack_files.load(project, SETTINGS)), branch, os.environ
-        )
+    stack, file = names.stack(branch), stack_files.load(project, SETTINGS)
+    text = stack_files.for_review(file, branch, os.environ)
+    with stack_files.workspace(project, stack, text) as directory:
+        environ = stack_files.images_for_review(stack_files.workloads(file), branch, os.environ)
         # The workspace ends with the job, the report is to outlive it.
         environ.setdefault("SLIPWAY_REPORT_DIR", str(project.resolve() / "slipway-report"))
         select(stack, directory, environ)
-        return update("up", stack, locking, directory=directory, environ=environ).exit_status
+        where = stack_files.environment(file)
+        others = jobs.of(stack, where and where[1])
+        return update("up", stack, locking, directory=directory, environ=environ, jobs=others).exit_status
 
 
 def stop(project: Path, branch: str, locking: Locking) -> int:
-    """Destroys the environment of a branch; one that isn't there is none to destroy. Returns the exit status."""
-    with _directory(project, branch) as directory:
-        stack = names.stack(branch)
+    """Destroys the environment of a branch; one that isn't there is none to destroy. Returns the exit status.
+
+    By the state alone: the branch's last commit may have broken its settings, or taken them away.
+    """
+    stack = names.stack(branch)
+    with stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as directory:
         if stack not in stacks(directory):
             engine.say(f"stack {stack} of branch {branch} is not there: nothing to stop")
             return 0
@@ -47,11 +49,11 @@ def sweep(project: Path, gitlab: Project, locking: Locking) -> int:
     keep = {names.stack(branch) for branch, _ in work}
     failed = []
     # Settings of no branch: what there is to destroy is in the state.
-    with _directory(project, "") as directory:
+    with stack_files.workspace(project, SETTINGS, stack_files.NO_SETTINGS) as directory:
         for stack in stacks(directory):
             if stack in keep:
                 continue
-            (directory / f"Pulumi.{stack}.yaml").write_text("config: {}\n")
+            (directory / f"Pulumi.{stack}.yaml").write_text(stack_files.NO_SETTINGS)
             try:
                 status = _destroy(stack, directory, locking)
             except UserError as error:
@@ -72,15 +74,10 @@ def stacks(directory: Path) -> list[str]:
 
 
 def _destroy(stack: str, directory: Path, locking: Locking) -> int:
-    ended = update("destroy", stack, locking, directory=directory)
+    known = deployed.objects(deployed.read(directory, stack))
+    others = jobs.of(stack, next((it.namespace for it in known if it.namespace), None))
+    ended = update("destroy", stack, locking, directory=directory, jobs=others)
     if ended.exit_status == 0:
         engine.read(["stack", "rm", "--yes", "--preserve-config", stack], directory=directory)
         engine.say(f"stack {stack}: destroyed and removed")
     return ended.exit_status
-
-
-@contextmanager
-def _directory(project: Path, branch: str) -> Iterator[Path]:
-    text = stack_files.for_review(stack_files.load(project, SETTINGS), branch, os.environ)
-    with stack_files.workspace(project, names.stack(branch), text) as directory:
-        yield directory

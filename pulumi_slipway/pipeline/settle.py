@@ -19,7 +19,7 @@ from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.keys import POOL_LABEL, PROTECTION
 from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, TrackName
 from pulumi_slipway.core.retire import retired
-from pulumi_slipway.pipeline import deployed, engine, stack_files
+from pulumi_slipway.pipeline import deployed, engine, jobs, stack_files
 from pulumi_slipway.pipeline.deploy import publish
 from pulumi_slipway.pipeline.deployed import Deployed
 from pulumi_slipway.pipeline.engine import Ended
@@ -40,6 +40,8 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
         stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as none,
         deployed.settings(project, stack) as known,
     ):
+        where = stack_files.environment(stack_files.load(known, stack)) if known else None
+        others = jobs.of(stack, where and where[1])
         directory = known or none  # what it runs with, the backend takes for the settings of the last run
 
         def start() -> Ended:
@@ -49,13 +51,17 @@ def settle(project: Path, stack: str, locking: Locking) -> int:
                 engine.say(f"{stack}: nothing to retire")
                 return Ended(0, "")
             _let_go(stack, {it.urn for it in gone}, directory)
-            targets = [f"--target={it.urn}" for it in gone]
-            return engine.run(["destroy", "--yes", "--skip-preview", "--stack", stack, *targets], directory=directory)
+            command = ["destroy", "--yes", "--skip-preview", "--stack", stack, *(f"--target={it.urn}" for it in gone)]
+
+            def run() -> Ended:
+                return engine.run(command, directory=directory)
+
+            return others.at_work(run) if others else run()
 
         def lift() -> None:
             engine.read(["cancel", "--yes", "--stack", stack], directory=directory)
 
-        ended = past_locks(stack, locking, start, lift)
+        ended = past_locks(stack, locking, start, lift, others)
     if ended.status == 0 and ended.output:
         publish(project, stack, deployed.place(found), None)
     return ended.exit_status

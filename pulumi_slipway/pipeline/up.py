@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.pipeline import engine, locks
 from pulumi_slipway.pipeline.engine import Ended
+from pulumi_slipway.pipeline.jobs import Jobs, Known
 from pulumi_slipway.pipeline.locks import Lock
 
 POLL = 5.0
@@ -26,18 +27,26 @@ class Locking:
     """How a job deals with a lock that it finds."""
 
     serialised: bool
-    """Whether runs on this stack are serialised (`resource_group`): then no other job can be alive, and a lock that is
-    found is a dead job's."""
+    """Whether runs on this stack are serialised (`resource_group`), so that a lock that is found should be a dead
+    job's: it is lifted, by a job of GitLab's once GitLab says that its job has ended, since GitLab serialises nothing
+    where the group's name is none to it, and lets the next job begin while a cancelled one still ends."""
     wait: float
     """Seconds to wait for a lock that may not be lifted."""
     dead_after: float | None = None
     """Age in seconds from which on a lock is a dead job's: the jobs' timeout. None: age says nothing."""
 
-    def dead(self, lock: Lock, now: datetime) -> bool:
-        """Whether the lock's maker is known not to be at work any more."""
+    def dead(self, lock: Lock, now: datetime, jobs: Jobs | None) -> tuple[bool, str]:
+        """Whether the lock's maker is known not to be at work any more, and how or why not, for people."""
         if lock.alive:
-            return False
-        return self.serialised or (self.dead_after is not None and lock.age(now) > self.dead_after)
+            return False, "it is at work on this host"
+        known, why = jobs.of(lock) if jobs and self.serialised else (Known.NOTHING, "")
+        if known is not Known.NOTHING:
+            return known is Known.ENDED, why
+        if self.dead_after is not None and lock.age(now) > self.dead_after:
+            return True, "no job runs for so long"
+        if self.serialised and jobs is None:
+            return True, "jobs of this environment run one at a time"
+        return False, why
 
 
 def select(stack: str, directory: Path | None = None, environ: Mapping[str, str] | None = None) -> None:
@@ -53,6 +62,7 @@ def update(
     flags: Sequence[str] = (),
     directory: Path | None = None,
     environ: Mapping[str, str] | None = None,
+    jobs: Jobs | None = None,
 ) -> Ended:
     """`pulumi up` or `pulumi destroy` of a stack; raises StackLocked where it doesn't come to its turn."""
 
@@ -60,12 +70,16 @@ def update(
         arguments = [command, "--yes", "--skip-preview", "--stack", stack, *flags]
         if command == "up":
             arguments.append("--continue-on-error")  # one workload that fails does not take down the others
-        return engine.run(arguments, directory=directory, environ=environ)
+
+        def run() -> Ended:
+            return engine.run(arguments, directory=directory, environ=environ)
+
+        return jobs.at_work(run) if jobs else run()
 
     def lift() -> None:
         engine.read(["cancel", "--yes", "--stack", stack], directory=directory, environ=environ)
 
-    ended = past_locks(stack, locking, start, lift)
+    ended = past_locks(stack, locking, start, lift, jobs)
     if ended.status == 0:
         forget_pending(stack, directory, environ)
     return ended
@@ -76,11 +90,12 @@ def past_locks(
     locking: Locking,
     start: Callable[[], Ended],
     lift: Callable[[], None],
+    jobs: Jobs | None = None,
     *,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> Ended:
-    """Starts until no lock is in the way: a dead job's is lifted under `serialised`, any other is waited for.
+    """Starts until no lock is in the way: a dead job's is lifted, any other is waited for.
 
     A lock whose maker is at work on this very host is never lifted, whatever the job was told.
     """
@@ -92,19 +107,24 @@ def past_locks(
             return ended
         now = datetime.now(UTC)
         told = "; ".join(lock.told(now) for lock in found)
-        if all(locking.dead(lock, now) for lock in found):
-            why = "jobs of this environment run one at a time" if locking.serialised else "no job runs for so long"
+        judged = [locking.dead(lock, now, jobs) for lock in found]
+        why = "; ".join(dict.fromkeys(why for _, why in judged if why))
+        if all(dead for dead, _ in judged):
             engine.say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
             lift()
-        elif clock() < deadline:
+            if jobs:
+                jobs.forget(found)
+            continue
+        why = f" ({why})" if why else ""
+        if clock() < deadline:
             if not waiting:
-                engine.say(f"stack {stack} is locked by {told}: waiting {locking.wait:g} s at most")
+                engine.say(f"stack {stack} is locked by {told}: waiting {locking.wait:g} s at most{why}")
             waiting = True
             sleep(POLL)
         else:
             raise StackLocked(
-                f"stack {stack} is locked by {told}, still after {locking.wait:g} s. Run this job again when that run "
-                f"has ended. If it was killed: `pulumi cancel --stack {stack}`, then run this job again"
+                f"stack {stack} is locked by {told}, still after {locking.wait:g} s{why}. Run this job again "
+                f"when that run has ended. If it was killed: `pulumi cancel --stack {stack}`, then run this job again"
             )
 
 

@@ -15,6 +15,7 @@ from sandbox.gitlab import (
     environments,
     instance,
     issuables,
+    jobs,
     people,
     projects,
     protected_environments,
@@ -47,6 +48,7 @@ ROUTES = Routes().include(
     deploy_tokens.routes,
     schedules.routes,
     issuables.routes,
+    jobs.routes,
 )
 
 

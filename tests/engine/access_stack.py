@@ -74,15 +74,20 @@ def gitlab(method: str, path: str, **body: Any) -> httpx2.Response:
     return httpx2.request(method, API + path, headers=headers, json=body or None)
 
 
+def steer(method: str, path: str, **body: Any) -> None:
+    """One of the stand-in's own handles."""
+    url, headers = API.removesuffix("/api/v4/") + f"/sandbox/{path}", {"PRIVATE-TOKEN": os.environ["GITLAB_TOKEN"]}
+    assert httpx2.request(method, url, headers=headers, json=body or None).is_success
+
+
 @contextmanager
 def faulty(**what: Any) -> Iterator[None]:
     """Lets GitLab answer with a fault while the block runs."""
-    url, headers = API.removesuffix("/api/v4/") + "/sandbox/faults", {"PRIVATE-TOKEN": os.environ["GITLAB_TOKEN"]}
-    assert httpx2.post(url, headers=headers, json=what).status_code == 201
+    steer("POST", "faults", **what)
     try:
         yield
     finally:
-        httpx2.delete(url, headers=headers)
+        steer("DELETE", "faults")
 
 
 def new_project() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Runs .gitlab-ci.yml for real: gitlab-ci-local as runner, the sandbox's cluster and registry, GitLab's stand-in."""
 
 import base64
+import itertools
 import json
 import os
 import shutil
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +25,7 @@ from sandbox import runner
 from sandbox.gitlab.job_variables import ref_is_protected
 from sandbox.gobuild import go_binary
 from sandbox.images import APP_SOURCE
-from tests.engine.access_stack import AccessStack, gitlab, kubernetes
+from tests.engine.access_stack import AccessStack, gitlab, kubernetes, steer
 
 PIPELINE_SECONDS = 480
 """A pipeline that takes longer hangs: its tree is killed, and the test fails with what it had said."""
@@ -95,7 +96,13 @@ class Outcome:
 class Running:
     """A pipeline at work."""
 
-    def __init__(self, command: Sequence[str], checkout: Path, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, command: Sequence[str], checkout: Path, environ: Mapping[str, str],
+        told: Callable[[str], None] = lambda status: None,
+    ) -> None:  # fmt: skip
+        """`told`: where the runner reports how its job is to GitLab."""
+        self._told, self._asked_to_end = told, False
+        self._told("running")
         self._checkout, self._began, self._log = checkout, time.monotonic(), checkout.parent / f"{uuid.uuid4().hex}.out"
         with self._log.open("w") as out:
             self.process = subprocess.Popen(
@@ -120,10 +127,12 @@ class Running:
         except subprocess.TimeoutExpired:
             self.signal(signal.SIGKILL)
             raise AssertionError(f"no end after {seconds} s:\n{self.said}") from None
+        self._told("failed" if status or self._asked_to_end else "success")
         return Outcome(status, self.said, self._checkout, time.monotonic() - self._began)
 
     def signal(self, number: int) -> None:
         """What GitLab's runner does to a job: a signal to the processes of the job, its shell and all below it."""
+        self._asked_to_end = True
         for pid in self.jobs():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -151,6 +160,7 @@ class Delivery:
         self.access = AccessStack(directory / "access")
         self.path = self.access.project["path_with_namespace"]
         self._id = self.access.project["id"]
+        self._numbers = itertools.count(1)
         self.home = directory / "home"
         self.home.mkdir(mode=0o700)
         self.states = {name: directory / f"state-{name}" for name in ("staging", "production", "review")}
@@ -329,7 +339,9 @@ class Delivery:
         arguments = json.loads((before.checkout.parent / "arguments.json").read_text())
         home = before.checkout.parent / "home"
         given = [f"--variable={name}={value}" for name, value in variables.items()]
-        return Running([*arguments, *given, *jobs], before.checkout, self._environ(home))
+        number, told = self._job()
+        given.append(f"--variable=CI_JOB_ID={number}")
+        return Running([*arguments, *given, *jobs], before.checkout, self._environ(home), told)
 
     def start(
         self, branch: str, jobs: Sequence[str] = (), variables: Mapping[str, str] | None = None,
@@ -366,7 +378,14 @@ class Delivery:
         ]  # fmt: skip
         (place / "arguments.json").write_text(json.dumps(arguments))
         more = [f"--manual={name}" for name in manual]
-        return Running([*arguments, *more, *jobs], checkout, self._environ(home))
+        number, told = self._job()
+        more.append(f"--variable=CI_JOB_ID={number}")
+        return Running([*arguments, *more, *jobs], checkout, self._environ(home), told)
+
+    def _job(self) -> tuple[int, Callable[[str], None]]:
+        """A job's number, one for all that this runner starts at once, and what tells GitLab how it is."""
+        number = next(self._numbers)
+        return number, lambda status: steer("PUT", f"projects/{self._id}/jobs/{number}", status=status)
 
     def _environ(self, home: Path) -> dict[str, str]:
         """What is on the runner's machine, and nothing of an administrator's: no kubeconfig, no token."""

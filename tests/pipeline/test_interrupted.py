@@ -94,6 +94,7 @@ def test_a_job_that_is_told_to_end_and_then_killed_is_healed_by_the_next(
     if "left by a job that was killed" in healed.output:
         assert f"root@{os.uname().nodename}" in healed.output
         assert " s old" in healed.output
+        assert "has ended, as GitLab says: lifting it" in healed.output
 
 
 def test_a_job_that_is_cancelled_stops_by_itself_and_gives_its_lock_back(

@@ -78,6 +78,8 @@ def test_a_job_of_a_branch_gets_no_other_environments_token(delivery: Delivery, 
 
 def test_stopping_one_takes_it_away_and_leaves_the_others(delivery: Delivery, pushed: dict[str, str]) -> None:
     branch = ALIKE[0]
+    delivery.git("checkout", "--quiet", branch)
+    delivery.commit("broken", {"Pulumi.review.yaml": "config: {\n"})
     delivery.request(branch, 3, "stop_review").expect()
     assert workload(branch) not in delivery.names("review")
     assert names.stack(branch) not in stacks(delivery)

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from pulumi_slipway.pipeline.names import ref_slug
+from sandbox.gitlab.environments import NAME, NAME_MAX
 from tests.unit.templates import ROOT, TEMPLATES, TYPES, documents, expanded
 
 NAMES = [file.stem for file in TEMPLATES]
@@ -117,7 +119,9 @@ def test_no_job_echoes_a_secret_traces_its_shell_or_passes_one_as_an_argument(fi
                 tested = word.startswith(("if [", "elif ["))
                 printed = word.startswith("printf ") and ("| docker login" in line or "| buildah login" in line)
                 stored = '"$KUBE_URL" "$authority" "$KUBE_TOKEN"' in line and line.rstrip().endswith('> "$KUBECONFIG"')
-                assert tested or printed or stored, f"{name}: {found.group()} in: {line}"
+                # Of either type of variable: `value` is a function of the same shell.
+                taken = word == f'{found.group(1)}="$(value "{found.group()}")"'
+                assert tested or printed or stored or taken, f"{name}: {found.group()} in: {line}"
 
 
 def test_what_deploys_is_serialised_by_environment_and_never_cut_off() -> None:
@@ -139,6 +143,16 @@ def test_a_job_that_lifts_locks_has_a_resource_group(file: Path) -> None:
         if any("--serialised" in line for line in lines(job.get("script"))):
             family = [job, *(body.get(parent, {}) for parent in [job.get("extends")] if isinstance(parent, str))]
             assert any("resource_group" in member for member in family), name
+
+
+@pytest.mark.parametrize("branch", ["fix/#12-a", "größe", "名前", "x" * 300, "UP/per", "a--b", "-a-"])
+def test_gitlab_takes_the_key_of_every_resource_group_whatever_the_branch(branch: str) -> None:
+    for file in TEMPLATES:
+        for name, job in jobs(expanded(file)).items():
+            key = job.get("resource_group", "x").replace("$CI_COMMIT_REF_SLUG", ref_slug(branch))
+            assert NAME.fullmatch(key), f"{name}: {key}"
+            assert len(key) <= NAME_MAX
+            assert "$" not in key, name
 
 
 def test_production_is_manual_protected_and_a_failure_counts() -> None:

@@ -1,0 +1,123 @@
+"""What jobs say to GitLab, against the stand-in: whose notes are theirs, on which merge requests, who is at fault."""
+
+import gitlab
+import pytest
+import requests
+
+from pulumi_slipway.gitlab import GitLabError, connect, refusals
+from pulumi_slipway.pipeline import project
+from pulumi_slipway.pipeline.preview import merge_requests
+from pulumi_slipway.pipeline.project import NOTE_TOKEN
+from sandbox.gitlab.server import StandIn
+
+MARK = "<!-- mark -->"
+
+
+@pytest.fixture
+def remote(tmp_path):
+    """A project on the stand-in, and what makes a bot's variables for a job of it."""
+    with StandIn(tmp_path) as running, gitlab.Gitlab(running.url, private_token=running.admin_token) as admin:
+        found = admin.projects.get("demo/app")
+
+        def bot(level=20):
+            made = found.access_tokens.create({"name": "notes", "scopes": ["api"], "access_level": level})
+            return {NOTE_TOKEN: made.token, "CI_PROJECT_PATH": "demo/app", "CI_SERVER_URL": running.url}
+
+        yield found, bot
+
+
+@pytest.fixture
+def request_(remote):
+    """An open merge request."""
+    about = {"source_branch": "feature/x", "target_branch": "develop", "title": "x"}
+    return remote[0].mergerequests.create(about)
+
+
+def put(environ, number, text):
+    """One run of the job `preview_note`."""
+    return project.connect(NOTE_TOKEN, environ).put_note(number, MARK, f"{MARK}\n{text}")
+
+
+def bodies(request):
+    """The merge request's notes, oldest first."""
+    return [note.body.removeprefix(f"{MARK}\n") for note in request.notes.list(sort="asc")]
+
+
+def test_a_bot_that_was_made_anew_writes_a_note_of_its_own(remote, request_):
+    old, new = remote[1](), remote[1]()
+    assert put(old, request_.iid, "1") == "created"
+    assert put(new, request_.iid, "2") == "created"
+    assert put(new, request_.iid, "3") == "updated"
+    assert bodies(request_) == ["1", "3"]
+
+
+def test_a_person_who_quotes_the_note_is_left_alone(remote, request_):
+    bot = remote[1]()
+    put(bot, request_.iid, "1")
+    request_.notes.create({"body": f"{MARK}\nquoted"})
+    assert put(bot, request_.iid, "2") == "updated"
+    assert bodies(request_) == ["2", "quoted"]
+    assert put(remote[1](40), request_.iid, "3") == "created", "also by one that might change theirs"
+    assert bodies(request_) == ["2", "quoted", "3"]
+
+
+def test_a_token_in_a_variable_of_type_file_is_taken(remote, request_, tmp_path):
+    environ = remote[1]()
+    (tmp_path / "token").write_text(environ[NOTE_TOKEN] + "\n")
+    assert put(environ | {NOTE_TOKEN: str(tmp_path / "token")}, request_.iid, "1") == "created"
+
+
+@pytest.mark.parametrize(
+    ("environ", "numbers"),
+    [
+        ({"CI_MERGE_REQUEST_IID": "7", "CI_OPEN_MERGE_REQUESTS": "demo/app!8"}, [7]),
+        ({"CI_OPEN_MERGE_REQUESTS": "demo/app!8"}, [8]),
+        ({"CI_OPEN_MERGE_REQUESTS": "Demo/App!8,demo/app!9,demo/app/other!10,parent/app!11"}, [8, 9]),
+        ({"CI_OPEN_MERGE_REQUESTS": ""}, []),
+        ({}, []),
+    ],
+)
+def test_a_pipeline_is_about_its_merge_request_or_the_open_ones_of_its_branch(environ, numbers):
+    assert merge_requests(environ | {"CI_PROJECT_PATH": "demo/app"}) == numbers
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [(502, "could not"), (500, "could not"), (429, "could not"), (403, "not let")]
+)
+def test_a_gitlab_that_is_away_is_not_told_as_one_that_refuses(code, told):
+    client = connect("token", {"CI_SERVER_URL": "https://gitlab.example.com"}, retries=False)
+    with pytest.raises(GitLabError, match=rf"{told}.*\({code}\)") as error, refusals(client, NOTE_TOKEN, "list notes"):
+        raise gitlab.GitlabHttpError("said", response_code=code)
+    assert ("not let" in str(error.value)) == (code == 403)
+    assert "\n" not in str(error.value)
+
+
+def test_a_gitlab_that_is_away_for_a_moment_is_asked_again(remote, request_):
+    environ = remote[1]()
+    url = environ["CI_SERVER_URL"] + "/sandbox/faults"
+    admin = {"PRIVATE-TOKEN": remote[0].manager.gitlab.private_token}
+    for status in (502, 429, 500):
+        requests.post(url, json={"status": status, "count": 1, "path": "notes"}, headers=admin, timeout=5)
+    assert put(environ, request_.iid, "1") == "created"
+    assert bodies(request_) == ["1"]
+
+
+GITLAB = {"CI_SERVER_URL": "https://gitlab.example.com"}
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ({}, True),
+        ({"GITLAB_BASE_URL": "https://gitlab.example.com/api/v4/"}, True),
+        ({"GITLAB_BASE_URL": "https://elsewhere.example.com/api/v4/"}, False),
+        ({"REQUESTS_CA_BUNDLE": "/etc/own.pem"}, False),
+    ],
+)
+def test_the_authority_that_the_runner_trusts_is_trusted_for_its_gitlab_alone(tmp_path, given, taken):
+    file = tmp_path / "ca.pem"
+    environ = GITLAB | given | ({"CI_SERVER_TLS_CA_FILE": str(file)})
+    expected = given.get("REQUESTS_CA_BUNDLE") or True
+    assert connect("t", environ, retries=False).ssl_verify == expected, "the file is not there"
+    file.touch()
+    assert connect("t", environ, retries=False).ssl_verify == (str(file) if taken else expected)
