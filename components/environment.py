@@ -44,6 +44,8 @@ class EnvironmentArgs:
     prometheus: str | None = None
     """Address for checks, as the program reaches it."""
     promote_from: Block | None = None
+    repositories: Sequence[str] | None = None
+    """Further repositories that images may be promoted from."""
     policy: Block | None = None
     labels: Texts | None = None
     remove: Sequence[str] | None = None
