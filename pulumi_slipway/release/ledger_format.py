@@ -5,6 +5,7 @@ time or a track that is none never gets further than here.
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -31,9 +32,13 @@ DIGITS = 9
 """Of a sequence number at most."""
 
 
+_STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.]\d{1,6})?([+-]\d\d:\d\d|Z)", re.ASCII)
+
+
 def _stamp(text: str) -> str:
-    if datetime.fromisoformat(text).tzinfo is None:
-        raise ValueError("must say its time zone")
+    if not _STAMP.fullmatch(text):
+        raise ValueError("must be a time with its zone")
+    datetime.fromisoformat(text)
     return text
 
 
@@ -42,8 +47,6 @@ def _stamp_or(*others: str) -> AfterValidator:
 
 
 Stamp = Annotated[str, AfterValidator(_stamp)]
-
-
 Measured = Annotated[float | None, AfterValidator(lambda it: it if it is not None and isfinite(it) else None)]
 """A program may say `nan`, or a query; no chart can draw that."""
 
