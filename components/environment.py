@@ -44,6 +44,8 @@ class EnvironmentArgs:
     prometheus: str | None = None
     """Address for checks, as the program reaches it."""
     promote_from: Block | None = None
+    repositories: Sequence[str] | None = None
+    """Further repositories that images may be promoted from."""
     policy: Block | None = None
     labels: Texts | None = None
     remove: Sequence[str] | None = None
@@ -131,6 +133,12 @@ class Environment(pulumi.ComponentResource):
             "environment": self._args.block(self._name, known),
             "workloads": {key: args.block(known) for key, args in workloads.items()},
         }
+        opened = [it for it in known.secrets if it.split(".")[0] not in ("secretEnv", "kubeconfig")]
+        if opened:
+            raise UserError(
+                f"{known.where}: {', '.join(opened)}: is a secret and would be plain text in the cluster: give it to "
+                "the pods by secret_env, or take the mark off with pulumi.Output.unsecret"
+            )
         sealed = ("workloads",) if known.secret else ()
         whole = workloads is self._args.workloads
         settings = parse(blocks, os.environ, file=known.where, sealed=sealed, whole=whole)

@@ -21,10 +21,15 @@ class Resolver:
 
     where: str
     """What the values are of, for messages: `workload web`."""
-    secret: bool = False
-    """Whether any of the values was a secret."""
+    secrets: list[str] = field(default_factory=list)
+    """The paths of the values that were secrets."""
     unknown: list[str] = field(default_factory=list)
     """The paths of the values that this preview can't know."""
+
+    @property
+    def secret(self) -> bool:
+        """Whether any of the values was a secret."""
+        return bool(self.secrets)
 
     def value(self, node: object, path: str = "", *, standing_in: bool = True) -> Any:  # noqa: ANN401  any JSON
         """The node with every output in it replaced by its value.
@@ -49,7 +54,8 @@ class Resolver:
             return value, known, secret
 
         value, known, secret = _sync_await(asked())
-        self.secret |= secret
+        if secret:
+            self.secrets.append(path)
         if known:
             return self.value(value, path, standing_in=standing_in)
         if not standing_in:

@@ -14,6 +14,8 @@ from functools import partial
 import grpc  # type: ignore[import-untyped]
 import pulumi
 
+from pulumi_slipway.core.foreign import shown
+
 MONITOR_GONE = "Resource monitor has terminated, shutting down"
 
 
@@ -57,7 +59,8 @@ class Log:
         """What went wrong. The run ends with an error, whatever else it does."""
         self._say(pulumi.log.error, line)
 
-    def _say(self, how: Callable[..., None], line: str) -> None:
+    def _say(self, how: Callable[..., None], text: str) -> None:
+        line = shown(text, keep="\n\t")  # it may hold a pod's last words
         try:
             if threading.get_ident() == self._thread and not self._loop.is_closed():
                 how(line, self._about)

@@ -16,6 +16,7 @@ from pulumi_slipway.settings.source import Helm, HelmImage
 from pulumi_slipway.source.definition import Definition, define
 from pulumi_slipway.source.documents import documents
 from pulumi_slipway.source.helm_hooks import left_out
+from pulumi_slipway.source.inside import KUSTOMIZATIONS, bases, inside
 from pulumi_slipway.source.normal import unlisted
 from pulumi_slipway.source.rendered import IMAGE, REPOSITORY, TAG, Rendered, SourceError
 
@@ -58,6 +59,7 @@ class Renderer:
         """The objects of these files, in their order."""
         found: list[Rendered] = []
         for path in self._files("manifests", patterns):
+            inside(f"{self._prefix}.manifests", path)
             for document in documents(f"{self._prefix}.manifests", path, _read(self._prefix, path)):
                 objects = self._invoke("yaml:decode", document.place, {"text": document.text})
                 found += [Rendered(it, document.place) for it in objects]
@@ -68,8 +70,9 @@ class Renderer:
         path, place = Path(directory), f"kustomization {directory}"
         if not path.is_dir():  # the provider would take it for an address in the network
             raise SourceError(f"{self._prefix}.kustomize: there is no directory {directory}")
-        if not any((path / name).is_file() for name in ("kustomization.yaml", "kustomization.yml", "Kustomization")):
+        if not any((path / name).is_file() for name in KUSTOMIZATIONS):
             raise SourceError(f"{self._prefix}.kustomize: {directory} has no kustomization.yaml")
+        bases(f"{self._prefix}.kustomize", path)
         found = self._invoke("kustomize:directory", place, {"directory": str(path.resolve())})
         return [Rendered(it, place) for it in found]
 
@@ -81,6 +84,7 @@ class Renderer:
             path = Path(name)
             if not path.is_file():
                 raise SourceError(f"{self._prefix}.helm.valuesFiles: there is no file {name} below {Path.cwd()}")
+            inside(f"{self._prefix}.helm.valuesFiles", path)
             try:
                 given = yaml.safe_load(_read(self._prefix, path))
             except yaml.YAMLError as error:
@@ -99,6 +103,7 @@ class Renderer:
                     f"{self._prefix}.helm.chart: there is no chart {helm.chart} below {Path.cwd()}; one of a "
                     "repository needs `repo` and `version`"
                 )
+            inside(f"{self._prefix}.helm.chart", Path(helm.chart))
             options["path"] = str(Path(helm.chart).resolve())
         else:
             options |= {"chart": helm.chart, "version": helm.version}

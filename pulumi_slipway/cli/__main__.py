@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pulumi_slipway.core.action import Action
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.pipeline.stack_files import project_directory
 from pulumi_slipway.pipeline.up import Locking
 
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return run(given)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error), keep=chr(10))}", file=sys.stderr)
         return 1
     except BrokenPipeError:  # of `| head`: who reads has enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,7 +71,7 @@ def _promote(given: Given) -> int:
     from pulumi_slipway.pipeline.promote import Built, promote  # noqa: PLC0415
 
     built = Built(given.built_from or (".",), given.workload)
-    print(promote(project_directory(), given.source, given.stack, given.dotenv, built), flush=True)
+    print(shown(promote(project_directory(), given.source, given.stack, given.dotenv, built), keep="\n"), flush=True)
     return 0
 
 
@@ -78,7 +79,7 @@ def _preview(given: Given) -> int:
     from pulumi_slipway.pipeline.preview import preview, table  # noqa: PLC0415
 
     found = preview(project_directory(), given.stack, given.out)
-    print(table(found), flush=True)
+    print(shown(table(found), keep="\n"), flush=True)
     return 1 if found.error is not None else 0
 
 

@@ -1,6 +1,5 @@
 """How `status` looks: tables for people, 80 columns wide at least, and JSON for machines."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from datetime import datetime
@@ -14,13 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from pulumi_slipway.cli.view import ReleaseView, TrackView, WorkloadView
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.report.words import day_and_time, digest, lasting
 
 STYLES = {"Healthy": "bold green", "Progressing": "bold cyan", "Paused": "bold yellow", "Degraded": "bold red"}
 INDENT = 2
 REASON = 160
 """Characters of a reason in the table; `--json` and the report have all of it."""
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 
 
 def page(views: Sequence[WorkloadView], where: Sequence[str], note: str = "") -> RenderableType:
@@ -32,7 +31,7 @@ def page(views: Sequence[WorkloadView], where: Sequence[str], note: str = "") ->
         parts += [_workload(view) for view in group]
     if not views:
         looked = f"in namespace {', '.join(where)}" if where else "in any namespace"
-        parts.append(Text(f"Slipway has deployed nothing {looked}"))
+        parts.append(Text(_text(f"Slipway has deployed nothing {looked}")))
     if len({view.environment for view in views}) > 1:
         parts.append(_side_by_side(views))
     if note:
@@ -111,7 +110,7 @@ def _side_by_side(views: Sequence[WorkloadView]) -> RenderableType:
     table = _table("workload", *(_text(environment) for _, environment in places))
     for name in sorted({view.name for view in views}):
         there = {(it.namespace, it.environment): it for it in views if it.name == name}
-        table.add_row(_text(name), *(_short(there[place]) if place in there else "" for place in places))
+        _row(table, _text(name), *(_short(there[place]) if place in there else "" for place in places))
     return Group(Rule(Text("side by side", "bold"), align="left", characters="─"), table)
 
 
@@ -126,7 +125,8 @@ def _tracks(tracks: Sequence[TrackView]) -> Table:
         pods = f"{track.available}/{track.wanted}"
         if track.updated < track.wanted:
             pods += f" ({track.updated} new)"
-        table.add_row(
+        _row(
+            table,
             track.track,
             _text(track.release or "?"),
             digest(_text(track.image)),
@@ -140,7 +140,8 @@ def _tracks(tracks: Sequence[TrackView]) -> Table:
 def _history(history: Sequence[ReleaseView]) -> Table:
     table = _table("when (UTC)", "release", "commit", "outcome", "took", "why")
     for release in history:
-        table.add_row(
+        _row(
+            table,
             day_and_time(_text(release.started)),
             _text(release.release),
             _text(release.commit[:8]) or digest(_text(release.image)),
@@ -154,8 +155,13 @@ def _history(history: Sequence[ReleaseView]) -> Table:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
     for column in columns:
-        table.add_column(column.upper(), no_wrap=column != "why", overflow="fold")
+        table.add_column(Text(column.upper()), no_wrap=column != "why", overflow="fold")
     return table
+
+
+def _row(table: Table, *cells: str | Text) -> None:
+    """Rich takes a plain string for markup: a label `[/]` would end `status` with a MarkupError."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _version(release: str | None, image: str, commit: str) -> str:
@@ -164,4 +170,4 @@ def _version(release: str | None, image: str, commit: str) -> str:
 
 def _text(text: str) -> str:
     """What came from the cluster, without anything that a terminal would obey."""
-    return _CONTROL.sub(" ", text)
+    return shown(text)

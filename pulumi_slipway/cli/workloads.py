@@ -86,16 +86,17 @@ def _workload(namespace: str, environment: str, name: str, snapshot: Snapshot, n
 def _promotion(name: str, snapshot: Snapshot, found: Mapping[str, Snapshot], now: datetime) -> PromotionView | None:
     own = snapshot["ConfigMap"].get(ledger.name(name), {})
     rule = own.get("metadata", {}).get("annotations", {}).get(PROMOTES, "").split("/")
-    if len(rule) != 3 or not rule[2].isdigit():
+    try:
+        source, namespace, seconds = rule
+        asked = PromoteFrom(environment=source, namespace=namespace, verified_for=int(seconds))
+    except ValueError:  # none of ours
         return None
-    source, namespace, seconds = rule
     if namespace not in found:
         return PromotionView(source, "", "", f"not looked at: add --namespace {namespace}")
     before = observe.ledger_of(found[namespace], name)
-    rule = PromoteFrom(environment=source, namespace=namespace, verified_for=int(seconds))
     observed = Observed(ledger=observe.ledger_of(snapshot, name))
     try:
-        choice = promote(name, rule, before, observed, None, now)
+        choice = promote(name, asked, before, observed, None, now)
     except UserError as error:
         return PromotionView(source, "", "", str(error))
     offered = next((it for it in candidates(before, now) if it.image == choice.image), None)

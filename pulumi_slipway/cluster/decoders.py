@@ -10,6 +10,7 @@ import msgspec
 from lightkube.models.authentication_v1 import TokenRequest
 from lightkube.models.authorization_v1 import SelfSubjectAccessReview, SelfSubjectRulesReview
 from lightkube.models.autoscaling_v1 import Scale
+from lightkube.models.core_v1 import PodTemplateSpec
 from lightkube.models.meta_v1 import Status
 from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.autoscaling_v2 import HorizontalPodAutoscaler
@@ -21,7 +22,16 @@ from lightkube.resources.policy_v1 import PodDisruptionBudget
 
 KINDS = (
     *(ConfigMap, Deployment, EndpointSlice, HorizontalPodAutoscaler, Ingress, Job, Namespace, NetworkPolicy, Pod),
-    *(PodDisruptionBudget, Scale, Secret, SelfSubjectAccessReview, SelfSubjectRulesReview, Service, Status),
+    *(
+        PodDisruptionBudget,
+        PodTemplateSpec,
+        Scale,
+        Secret,
+        SelfSubjectAccessReview,
+        SelfSubjectRulesReview,
+        Service,
+        Status,
+    ),
     TokenRequest,
 )
 """Whatever is read or written in a thread."""

@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -104,4 +103,4 @@ def publish(project: Path, stack: str, where: tuple[str, str] | None, commit: st
 
 
 def _warn(text: str) -> None:
-    print(f"warning: {text}", file=sys.stderr, flush=True)
+    engine.say(f"warning: {text}")

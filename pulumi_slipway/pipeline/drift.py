@@ -10,7 +10,7 @@ from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import AT_ONCE, Kinds, Unreadable
 from pulumi_slipway.core.keys import POOL_LABEL, PREFIX, RELEASE_LABEL
 from pulumi_slipway.core.model import Manifest, Observed, Phase, Record
-from pulumi_slipway.pipeline import deployed, note
+from pulumi_slipway.pipeline import deployed, engine, note
 from pulumi_slipway.pipeline.deployed import Deployed
 from pulumi_slipway.pipeline.digest import Change, Digest, shown
 from pulumi_slipway.pipeline.preview import table
@@ -39,7 +39,7 @@ def drift(project: Path, stack: str) -> int:
             kinds.find(it.manifest)  # each group is asked for once
         live = dict(zip([it.urn for it in objects], pool.map(lambda it: kinds.read(it.manifest), objects), strict=True))
     found = compared(stack, objects, live, len(deployed.others(state)))
-    print(table(found), flush=True)
+    engine.say(table(found), sys.stdout)
     gitlab, title = connect(API_TOKEN), f"{stack} differs from what was deployed"
     if not found.changes:
         if gitlab:

@@ -15,6 +15,7 @@ from types import FrameType
 from typing import TextIO
 
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.foreign import shown
 
 GRACE = 20.0
 """Seconds that an operation in flight may take after the first signal; a second one makes the engine give it up."""
@@ -111,13 +112,13 @@ def read(arguments: Sequence[str], *, directory: Path | None = None, environ: Ma
 
 
 def say(text: str, out: TextIO | None = None, *, end: str = "\n") -> None:
-    """Prints to the job's log (`out`; default stderr).
+    """Prints to the job's log (`out`; default stderr), what a terminal or GitLab's log would obey as its escapes.
 
     A job's shell dies of the signal that asks the job to end, and the runner may stop listening then. The engine must
     be heard out still: if its output had nowhere to go, it would die of that, and leave its lock.
     """
     try:
-        print(text, file=out or sys.stderr, end=end, flush=True)
+        print(shown(text, keep="\n\t"), file=out or sys.stderr, end=end, flush=True)
     except BrokenPipeError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())

@@ -1,7 +1,8 @@
 """Whose lock stands in the way, and whether it may be lifted.
 
 File and object-store backends keep a stack's lock as an object with the process id, user and host of its maker. The
-engine tells all of that when it refuses to start, for every such backend alike, so it is read from there.
+engine tells all of that when it refuses to start, for every such backend alike, so it is read from there: of a run that
+has not begun. What comes after the engine's heading may be an app's last words, and decides nothing.
 """
 
 import re
@@ -10,7 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-_REFUSAL = "the stack is currently locked by"
+_REFUSAL = re.compile(r"^error: the stack is currently locked by", re.MULTILINE)
+_BEGUN = re.compile(r"^ *(Updating|Destroying|Refreshing|Previewing)\b.*\(.*\)", re.MULTILINE)
+"""The engine's heading of a run."""
 _LOCK = re.compile(r"^ *\S+: created by (?P<user>\S+)@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)", re.MULTILINE)
 
 
@@ -46,11 +49,12 @@ class Lock:
 
 def held(output: str) -> list[Lock]:
     """The locks that made a run of `pulumi` stop before it began; none where it did not stop for that."""
-    if _REFUSAL not in output:
+    begun, refusal = _BEGUN.search(output), _REFUSAL.search(output)
+    if refusal is None or (begun and begun.start() < refusal.start()):
         return []
     return [
         Lock(found["user"], found["host"], int(found["pid"]), _moment(found["at"]))
-        for found in _LOCK.finditer(output[output.index(_REFUSAL) :])
+        for found in _LOCK.finditer(output[refusal.start() :])
     ]
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.pipeline.digest import Change, Digest
 
 MARK = "<!-- slipway-preview -->"
@@ -63,7 +64,7 @@ def _notices(digest: Digest) -> list[str]:
 
 def _text(text: str) -> str:
     """Plain text: no HTML, no table cell, no Markdown, no mention and no quick action out of a name."""
-    plain = " ".join(escape(text, quote=False).split())
+    plain = shown(" ".join(escape(text, quote=False).split()))
     for sign in "\\`*_[]|~@#!":
         plain = plain.replace(sign, f"\\{sign}")
     return plain
@@ -71,4 +72,4 @@ def _text(text: str) -> str:
 
 def _code(text: str) -> str:
     """Inline code; a `|` would end the table's cell even there."""
-    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', '¦')}`"
+    return f"`{shown(' '.join(text.split())).replace('`', chr(39)).replace('|', '¦')}`"

@@ -10,11 +10,13 @@ from lightkube import Client
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.action import IMAGE, variable
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.core.model import Phase, Record
 from pulumi_slipway.pipeline import snapshot, stack_files
 from pulumi_slipway.pipeline.ledgers import records
 from pulumi_slipway.release.commits import Commits, few
-from pulumi_slipway.release.promotion import commits_of, deployed_again
+from pulumi_slipway.release.promotion import REGISTRY, commits_of, deployed_again, foreign, not_ours
+from pulumi_slipway.settings.types import is_image
 
 PROMOTED, PAST = "SLIPWAY_PROMOTED", "no"
 """Where the image comes from, for the ledger: the environment that it was promoted from, or PAST, past all of them."""
@@ -44,18 +46,22 @@ def promote(  # noqa: PLR0917
     pipeline's commit makes: a commit that is not merged, or a hotfix that never was there. An image that the job is
     given (SLIPWAY_IMAGE) goes past all of that, and the ledger will say so. Returns what was found, for people.
     """
-    wanted = stack_files.workloads(stack_files.load(project, target))
+    file = stack_files.load(project, target)
+    wanted, own = stack_files.workloads(file), [environ.get(REGISTRY, ""), *stack_files.repositories(file)]
     where = stack_files.environment(stack_files.load(project, source))
     if where is None:
         raise NotPromotable(f"Pulumi.{source}.yaml: has no {stack_files.ENVIRONMENT} to promote from")
     given = stack_files.images(wanted, environ)  # by a person: no job hands any on to this one
     lines, told = [f"{PROMOTED}={PAST if given else source}\n"], []
-    asked = Source(cluster.connect(), source, where[1], Commits(project), built) if set(wanted) - set(given) else None
+    commits = Commits(project)
+    asked = Source(cluster.connect(), source, where[1], commits, built, own) if set(wanted) - set(given) else None
     for workload in wanted:
         image = given.get(workload, "")
         said = f"given by the job, not promoted from {source}: recorded as such"
         if asked and not image:
             image, said = asked.good(workload)
+        if not is_image(image):  # a line break in it would set any variable of the jobs that follow
+            raise NotPromotable(f"{workload}: {shown(image)} is no image: give one by tag or digest")
         lines.append(f"{variable(workload)}={image}\n")
         told.append(f"{workload}: {image}, {said}")
     dotenv.write_text("".join(lines))
@@ -71,19 +77,28 @@ class Source:
     namespace: str
     commits: Commits
     built: Built
+    repositories: Sequence[str]
+    """Where the target's images come from."""
 
     def good(self, workload: str) -> tuple[str, str]:
         """The image of a workload that may go on, and what there is to say of it; raises NotPromotable."""
         known = records(self.client, workload, self.namespace)
         record = _good(known, workload, self.stack)
         image, own = record.release.image, self.built.workload in ("", workload)
+        if foreign(image, self.repositories):
+            raise NotPromotable(f"{workload}: {self.stack}: {not_ours(image)}")
         with cluster.as_preflight_error(self.client):
             left = snapshot.annotations(self.client, self.namespace, self.stack)
         made = commits_of(deployed_again(known, left), image)
+        if not made:
+            raise NotPromotable(
+                f"{workload}: {self.stack} has no commit on record for what it runs, so that it can't be told whether "
+                f"that is merged: deploy to {self.stack} from a pipeline, or run this one anew with {IMAGE}=<image>, "
+                f"which goes past {self.stack} and is recorded as such"
+            )
         if why := refused(self.commits, made, self.stack, self.built.paths if own else None):
             raise NotPromotable(f"{workload}: {why}")
-        said = f"{record.outcome} in {self.stack} since {record.finished}"
-        return image, said if made else f"{said}; no commit is recorded for it: whether it has this one can't be told"
+        return image, f"{record.outcome} in {self.stack} since {record.finished}"
 
 
 def refused(commits: Commits, made: Sequence[str], source: str, paths: Sequence[str] | None) -> str:

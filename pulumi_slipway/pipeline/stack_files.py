@@ -68,6 +68,13 @@ def environment(file: Text) -> tuple[str, str] | None:
     return str(block["name"]), str(block.get("namespace") or block["name"])
 
 
+def repositories(file: Text) -> list[str]:
+    """Further repositories that images of the stack's environment may come from."""
+    block = file["config"].get(ENVIRONMENT)
+    named = block.get("repositories") if isinstance(block, dict) else ()
+    return [str(it) for it in named] if isinstance(named, list) else []
+
+
 def workloads(file: Text) -> list[str]:
     """Names of the stack's workloads."""
     block = file["config"].get(WORKLOADS)

@@ -4,7 +4,6 @@ Pulumi owns the object and its annotations; the records in `data` belong to a fi
 can write an outcome at the moment it is known, and a failed run too.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,13 +15,12 @@ from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import ConfigMap
 
 from pulumi_slipway.cluster.retry import while_away
-from pulumi_slipway.core.model import CheckResult, Event, Moment, Phase, Record, Release, TrackName
-from pulumi_slipway.release import earlier_ledger
+from pulumi_slipway.core.model import CheckResult, Moment, Phase, Record, Release, TrackName
+from pulumi_slipway.release.ledger_format import DETAILED, decode, encode, targets
 
+__all__ = ("DETAILED", "decode", "encode")
 FIELD_MANAGER = "slipway-ledger"
 SUFFIX = "-releases"
-DETAILED = 10
-"""Records that keep their timeline and measured values: a ConfigMap holds 1 MiB, and a hundred releases must fit."""
 MOMENTS = 100
 """Moments of one release at most: its first and its last ones."""
 
@@ -32,103 +30,9 @@ def name(workload: str) -> str:
     return f"{workload}{SUFFIX}"
 
 
-def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
-    """The records of a ledger's `data`, oldest first; an entry that is not ours is passed over."""
-    records = []
-    for key, text in sorted((data or {}).items()):
-        try:
-            entry = json.loads(text)
-            earlier = "steps" not in entry
-            whats = [it["what"] for it in entry["timeline"]]
-            records.append(
-                Record(
-                    sequence=int(key),
-                    release=Release(json.dumps(entry["template"], sort_keys=True, separators=(",", ":"))),
-                    outcome=Phase(entry["outcome"]),
-                    started=entry["started"],
-                    finished=entry["finished"],
-                    seconds=entry["seconds"],
-                    message=earlier_ledger.reason(entry["message"]) if earlier else entry["message"],
-                    provenance=entry["provenance"],
-                    track=TrackName(entry["track"]),
-                    strategy=entry["strategy"],
-                    step=entry["step"],
-                    steps=earlier_ledger.steps(entry["message"], whats) if earlier else entry["steps"],
-                    kept_until=entry["keptUntil"],
-                    checks=tuple(
-                        CheckResult(
-                            c["name"], c["status"], c["message"], c["threshold"], tuple(map(tuple, c["values"]))
-                        )
-                        for c in entry["checks"]
-                    ),
-                    timeline=tuple(map(_moment, entry["timeline"])),
-                    rejected=earlier_ledger.reason(entry.get("rejected", "")) if earlier else entry["rejected"],
-                    left=entry.get("left", ""),
-                )
-            )
-        except (ValueError, KeyError, TypeError):
-            continue  # written by hand: not a reason to stop a deployment
-    return tuple(records)
-
-
-def encode(records: tuple[Record, ...]) -> dict[str, str]:
-    """The `data` of a ledger: one JSON document a record, under its sequence number."""
-    detailed = records[-DETAILED:]
-    return {
-        f"{record.sequence:06d}": json.dumps(
-            {
-                "id": record.release.id,
-                "image": record.release.image,
-                "outcome": record.outcome,
-                "started": record.started,
-                "finished": record.finished,
-                "seconds": record.seconds,
-                "message": record.message,
-                "provenance": dict(record.provenance),
-                "track": record.track,
-                "strategy": record.strategy,
-                "step": record.step,
-                "steps": record.steps,
-                "keptUntil": record.kept_until,
-                "checks": [
-                    {**vars(check), "values": check.values if record in detailed else ()} for check in record.checks
-                ],
-                "timeline": [_entry(moment) for moment in record.timeline] if record in detailed else [],
-                "rejected": record.rejected,
-                "left": record.left,
-                "template": json.loads(record.release.template),
-            },
-            sort_keys=True,
-        )
-        for record in records
-    }
-
-
-def _moment(entry: Mapping[str, Any]) -> Moment:
-    what = entry["what"]
-    if what and what not in list(Event):
-        return replace(earlier_ledger.moment(what), at=entry["at"], pods=entry["pods"])
-    track, outcome = entry.get("track"), entry.get("outcome")
-    return Moment(
-        Event(what) if what else None,
-        entry["at"],
-        entry["pods"],
-        track=TrackName(track) if track else None,
-        outcome=Phase(outcome) if outcome else None,
-        **{key: entry.get(key) for key in ("release", "replicas", "step", "weight", "text")},
-    )
-
-
-def _entry(moment: Moment) -> Mapping[str, Any]:
-    """`what` is there in any case: version 0.1 passes a record over that has none."""
-    about = {key: it for key, it in vars(moment).items() if it is not None and key != "event"}
-    return {"what": moment.event or "", **about}
-
-
 def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
     """The newest `keep` records, and always those of the newest two Healthy releases: a rollback needs both."""
-    healthy = {r.release.id: r.sequence for r in records if r.outcome is Phase.HEALTHY}  # of each the newest
-    needed = sorted(healthy.values())[-2:]
+    needed = targets(records)
     return tuple(r for r in records if r in records[-keep:] or r.sequence in needed)
 
 

@@ -52,6 +52,22 @@ def digest(image: str) -> str:
     return image.partition("@")[2] or image
 
 
+REGISTRY = "CI_REGISTRY_IMAGE"
+"""GitLab's variable with the project's own repository."""
+
+
+def repository(image: str) -> str:
+    """The repository of an image's reference."""
+    name, _, _ = image.partition("@")
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
+
+
+def foreign(image: str, known: Collection[str]) -> bool:
+    """Whether an image is of a repository that is neither one of these nor below one."""
+    return not any(f"{repository(image)}/".startswith(f"{it.rstrip('/')}/") for it in known if it)
+
+
 def candidates(records: Sequence[Record], now: datetime) -> list[Candidate]:
     """The images of a ledger, the newest first."""
     healthy = [record for record in records if record.outcome is Phase.HEALTHY]
@@ -108,6 +124,7 @@ def promote(  # noqa: PLR0917
     *,
     confirmed: bool = False,
     lacks: Callable[[Collection[str]], str] = lambda commits: "",
+    repositories: Collection[str] = (),
 ) -> Choice:
     """The image for this run.
 
@@ -122,9 +139,11 @@ def promote(  # noqa: PLR0917
     | a new one      | anything, and users were rolled back by hand   | stays (refused if asked), until    |
     |                |                                               | SLIPWAY_ACTION=promote             |
     | a new one      | it lacks what this pipeline's commit has      | refused                            |
+    | a new one      | it is of a foreign repository                 | refused, unless the job names it   |
 
     `asked`: the image that the run names, as a digest. `confirmed`: SLIPWAY_ACTION=promote. `lacks`: what an image of
-    these commits lacks of this pipeline's. Raises NotPromoted.
+    these commits lacks of this pipeline's. `repositories`: where images come from, beside that of what is live; none
+    is known: any. Raises NotPromoted.
     """
     live = own.live_image()
     there = candidates(source, now)
@@ -140,6 +159,9 @@ def promote(  # noqa: PLR0917
             raise NotPromoted(f"{place}nothing to deploy: {_waiting(rule, there)}")
         return Choice(None, f"nothing new to promote from {rule.environment}: {_waiting(rule, there)}")
     wanted = asked or fit[0].image
+    known = [*repositories, *([repository(live)] if live else [])]
+    if asked is None and known and foreign(wanted, known):  # whoever may edit a ledger could bring any image
+        raise NotPromoted(place + not_ours(wanted))
     left = own.committed.left if own.committed else ""
     if left and not confirmed and (live is None or digest(wanted) != digest(live)):
         why = (
@@ -156,6 +178,14 @@ def promote(  # noqa: PLR0917
     if behind:
         raise NotPromoted(f"{place}{digest(wanted)} {behind}: bring that to {rule.environment} first")
     return Choice(wanted, f"promoted from {rule.environment}: {digest(wanted)}")
+
+
+def not_ours(image: str) -> str:
+    """Why an image of a foreign repository does not go on, and what to do where it is meant."""
+    return (
+        f"its ledger has {image}, which is not of this project's repository: where it is meant, name "
+        f"{repository(image)} in `slipway:environment.repositories`"
+    )
 
 
 def _refuse(place: str, rule: PromoteFrom, asked: str, found: Candidate | None, fit: Sequence[Candidate]) -> None:

@@ -10,7 +10,7 @@ from pulumi_slipway.release import image, secret_env
 from pulumi_slipway.release.commits import lacking
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import World
-from pulumi_slipway.release.promotion import promote
+from pulumi_slipway.release.promotion import REGISTRY, promote
 from pulumi_slipway.settings import Action, Run
 
 
@@ -36,7 +36,18 @@ def wanted_image(
         head = "" if preview else run.provenance.get("commit", "")  # a merge request's is nowhere yet
         lacks = lacking(head, lambda line: tell(f"{subject.name}: {line}"))
         now = datetime.now(UTC)
-        choice = promote(subject.name, rule, promoted, world.observed, asked, now, confirmed=confirmed, lacks=lacks)
+        own = [environment.get(REGISTRY, ""), *subject.environment.repositories]
+        choice = promote(
+            subject.name,
+            rule,
+            promoted,
+            world.observed,
+            asked,
+            now,
+            confirmed=confirmed,
+            lacks=lacks,
+            repositories=[*filter(None, own)],
+        )
         tell(f"{subject.name}: {choice.why}")
         asked = choice.image
     wanted = asked or live or world.image_before

@@ -9,6 +9,7 @@ from lightkube import Client
 from lightkube.core.client import LabelSelector
 from lightkube.resources.core_v1 import Event, Pod
 
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.core.model import Manifest
 
 PULLS = ("ErrImagePull", "ImagePullBackOff")
@@ -32,6 +33,11 @@ class Reason:
     """What the container wrote last; for the job log alone, it may hold what not everyone may read."""
     lasting: bool = False
     """Whether nothing but a person mends it: a registry that refuses, a name that is none, a missing Secret."""
+
+    def __post_init__(self) -> None:
+        """A container writes what it likes, its termination message too: no line of its own, nothing to be obeyed."""
+        object.__setattr__(self, "text", shown(self.text.strip()))
+        object.__setattr__(self, "log", shown(self.log))
 
     def __str__(self) -> str:
         return f"{self.text}, last lines: {self.log}" if self.log else self.text

@@ -5,7 +5,9 @@ from datetime import datetime
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
+from markupsafe import Markup
 
+from pulumi_slipway.core.foreign import shown
 from pulumi_slipway.core.model import Phase, Record
 from pulumi_slipway.report import charts
 from pulumi_slipway.report.words import day_and_time, digest, full, lasting
@@ -34,7 +36,9 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
 
     record = records[-1]
     colours, names = _colours(records)
-    templates = Environment(loader=FileSystemLoader(HERE), autoescape=True, keep_trailing_newline=True)
+    templates = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, keep_trailing_newline=True, finalize=_without_controls
+    )
     templates.filters |= {
         "day_and_time": day_and_time,
         "digest": digest,
@@ -54,6 +58,10 @@ def page(environment: str, workload: str, records: Sequence[Record], now: dateti
         now=now,
         style=STYLE.read_text(),
     )
+
+
+def _without_controls(value: object) -> object:
+    return shown(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _colours(records: Sequence[Record]) -> tuple[Mapping[str, str], Mapping[str, str]]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from html import escape
 from math import floor, log10
 
+from pulumi_slipway.core.foreign import shown
+
 WIDTH = 800
 """Of every chart, in its own units: the page scales it."""
 MULTIPLES = (1, 2, 2.5, 5, 10)
@@ -28,7 +30,7 @@ class Scale:
 def element(name: str, *content: str, **attributes: str | float) -> str:
     """An element with content that is markup already; `class_` is written `class`, `stroke_width` with a hyphen."""
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(number(value) if isinstance(value, int | float) else value)}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_safe(number(value) if isinstance(value, int | float) else value)}"'
         for key, value in attributes.items()
     )
     inner = "".join(content)
@@ -37,12 +39,16 @@ def element(name: str, *content: str, **attributes: str | float) -> str:
 
 def text(x: float, y: float, content: str, class_: str = "", anchor: str = "start") -> str:
     """A line of text; its content is escaped."""
-    return element("text", escape(content), x=x, y=y, class_=class_, text_anchor=anchor)
+    return element("text", _safe(content), x=x, y=y, class_=class_, text_anchor=anchor)
 
 
 def title(content: str) -> str:
     """What is shown where the pointer rests; its content is escaped."""
-    return element("title", escape(content))
+    return element("title", _safe(content))
+
+
+def _safe(content: str) -> str:
+    return escape(shown(content))
 
 
 def picture(height: float, label: str, parts: Sequence[str]) -> str:

@@ -6,7 +6,17 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pulumi_slipway.settings.checks import Address
-from pulumi_slipway.settings.types import DnsLabel, DnsName, Flag, Labels, Model, Seconds, VariableName, duration
+from pulumi_slipway.settings.types import (
+    DnsLabel,
+    DnsName,
+    Flag,
+    Labels,
+    Model,
+    Repository,
+    Seconds,
+    VariableName,
+    duration,
+)
 
 Level = Literal["off", "warn", "deny"]
 
@@ -61,6 +71,9 @@ class Environment(Model):
     says it itself."""
     promote_from: PromoteFrom | None = None
     """Where releases are verified first; any other image is refused. Default null: any image."""
+    repositories: tuple[Repository, ...] = ()
+    """Repositories, those below them too, that images may be promoted from beside the GitLab project's own
+    ($CI_REGISTRY_IMAGE) and that of what is live here. Default: none."""
     policy: Policy = Field(default_factory=Policy)
     """What objects must not have."""
     labels: Labels = Field(default_factory=dict)

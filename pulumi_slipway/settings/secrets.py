@@ -27,6 +27,15 @@ class Encrypted:
         """Whether the value at a path is encrypted, or holds something that is, or is within it."""
         return any(secret[: len(path)] == path or path[: len(secret)] == secret for secret in self._paths)
 
+    def opened(self, secrets: Collection[Path]) -> Iterator[Path]:
+        """The encrypted paths in whose place there is none of these secrets: their values would stand in plain text.
+
+        Where it can't be told what is encrypted in a block, it is taken for a secret that the block has.
+        """
+        for path in sorted(self._paths, key=str):
+            if not any(secret[: len(path)] == path for secret in secrets):
+                yield path
+
     def plain(self) -> Iterator[Path]:
         """The paths of the strings that stand in the stack file as they are."""
         yield from _strings(self.file, ())

@@ -8,9 +8,14 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pulumi_slipway.settings.mistakes import Mistakes
 from pulumi_slipway.settings.types import DnsName, Model, Rule, text, unique
 
+_BELOW = r"(?!(.*/)?[.][.](/|$))"
+"""Before a path: it does not go up."""
 RelativePath = Annotated[
     str,
-    text(r"(?!/)[^\x00]*[^\x00/]", "must be a path below the project's directory, not an absolute one"),
+    text(
+        rf"(?!/){_BELOW}[^\x00-\x1f]*[^\x00-\x1f/]",
+        "must be a path below the project's directory, not an absolute one and without ..",
+    ),
 ]
 ValuePath = Annotated[
     str, text(r"[A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*", 'must be a path into the values, like "image.repository"')
@@ -73,9 +78,10 @@ class Helm(Model):
             mistakes = Mistakes()
             mistakes.add(("version",), "is missing: without it the newest chart would be deployed, whatever it is")
             raise mistakes
-        if self.local and self.chart.startswith("/"):
+        if self.local and (self.chart.startswith("/") or ".." in self.chart.split("/")):
             mistakes = Mistakes()
-            mistakes.add(("chart",), "must be a path below the project's directory, not an absolute one", self.chart)
+            remedy = "must be a path below the project's directory, not an absolute one and without .."
+            mistakes.add(("chart",), remedy, self.chart)
             raise mistakes
         return self
 

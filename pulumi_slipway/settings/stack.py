@@ -175,6 +175,7 @@ def parse(
         raise SettingsError("\n".join([*map(renderer.line, clear), *renderer.lines(error), *mistakes])) from None
     secrets = set(_secrets(stack.model_dump(by_alias=True), ()))
     clear = [_in_the_clear(path) for path in encrypted.plain() if path in secrets]
+    clear += [_decrypted(path) for path in encrypted.opened(secrets) if path[0] in ("workloads", "environment")]
     if clear or mistakes:
         raise SettingsError("\n".join([*(f"{file}: {write(it.path)}: {it.remedy}" for it in clear), *mistakes]))
     return Settings(stack.access, stack.environment, stack.workloads or {}, run)
@@ -187,6 +188,16 @@ def _secrets(node: object, path: Path) -> Iterator[Path]:
     elif isinstance(node, dict):
         for key, value in node.items():
             yield from _secrets(value, (*path, key))
+
+
+def _decrypted(path: Path) -> Mistake:
+    """Whatever is no secret here goes to an object as it is: env, args, annotations, a chart's values."""
+    return Mistake(
+        path,
+        NOT_SHOWN,
+        "is encrypted here and would be plain text in the cluster: give it to the pods by `secretEnv`, or set it anew "
+        "without --secret",
+    )
 
 
 def _in_the_clear(path: Path) -> Mistake:

@@ -153,8 +153,15 @@ _HOST = r"[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]{1,5})?"
 _COMPONENT = r"[a-z0-9]+(([.]|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY = rf"({_HOST}/)?{_COMPONENT}(/{_COMPONENT})*"
 _REFERENCE = rf"{_REPOSITORY}(:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(@sha256:[0-9a-f]{{64}})?"
+IMAGE_LENGTH = 512
 _QUALIFIED = rf"({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 _VARIABLE = r"[A-Za-z_][A-Za-z0-9_]*"
+
+
+def is_image(text: str) -> bool:
+    """Whether it is an image's reference, by tag or digest."""
+    return len(text) <= IMAGE_LENGTH and re.fullmatch(_REFERENCE, text, re.ASCII) is not None
+
 
 OURS = ("app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by")
 """Labels that Slipway sets itself: ownership and selection hang on them."""
@@ -227,7 +234,13 @@ WorkloadName = Annotated[
 ]
 VariableName = Annotated[str, text(_VARIABLE, "must be a variable's name: letters, digits and _, no digit first", 255)]
 ImageReference = Annotated[
-    str, text(_REFERENCE, 'must be an image like "registry.example.com/group/app:1.2", by tag or @sha256 digest', 512)
+    str,
+    text(
+        _REFERENCE, 'must be an image like "registry.example.com/group/app:1.2", by tag or @sha256 digest', IMAGE_LENGTH
+    ),
+]
+Repository = Annotated[
+    str, text(_REPOSITORY, 'must be a repository like "registry.example.com/group/app", without tag or digest', 255)
 ]
 RegistryServer = Annotated[str, text(_HOST, 'must be a registry\'s host, like "registry.gitlab.com", without https://')]
 Server = Annotated[str, Rule(_server, {"type": "string", "pattern": "^https://"})]

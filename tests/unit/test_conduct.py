@@ -187,10 +187,16 @@ BAD = Verdict(
     "good",
     Status.FAILED,
     "good is 0.7, at least 0.99 is wanted",
-    tuple(Measurement("good", f"at {n}", Status.FAILED, 0.7, "") for n in range(VALUES + 5)),
+    tuple(Measurement("good", f"2026-01-01T00:00:{n:02d}+00:00", Status.FAILED, 0.7, "") for n in range(VALUES + 5)),
     {"min": 0.99},
 )
-FINE = Verdict("good", Status.SUCCESSFUL, "good is 1", (Measurement("good", "at", Status.SUCCESSFUL, 1.0, ""),), {})
+FINE = Verdict(
+    "good",
+    Status.SUCCESSFUL,
+    "good is 1",
+    (Measurement("good", "2026-01-01T00:00:00+00:00", Status.SUCCESSFUL, 1.0, ""),),
+    {},
+)
 
 # Twice
 
@@ -290,7 +296,7 @@ def test_of_the_measured_values_the_newest_are_kept(api):
     scene.fails(Begin(V2, GREEN), Check(("good",), GREEN, V2.id))
     (check,) = scene.records[-1].checks
     assert (check.status, check.threshold, len(check.values)) == ("Failed", {"min": 0.99}, VALUES)
-    assert check.values[-1] == (f"at {VALUES + 4}", 0.7, "Failed")
+    assert check.values[-1] == (f"2026-01-01T00:00:{VALUES + 4:02d}+00:00", 0.7, "Failed")
 
 
 @pytest.mark.parametrize("status", [Status.ERROR, Status.INCONCLUSIVE, Status.FAILED])

@@ -195,6 +195,7 @@ def test_whatever_came_the_newest_are_kept_and_two_to_go_back_to(outcomes, keep)
 # In the ConfigMap
 
 TEXT = st.text(max_size=20)
+STAMPS = st.datetimes(timezones=st.just(UTC)).map(datetime.isoformat)
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False, width=32)
 CHECKS = st.builds(
     CheckResult,
@@ -202,7 +203,7 @@ CHECKS = st.builds(
     status=TEXT,
     message=TEXT,
     threshold=st.dictionaries(st.sampled_from(["min", "max"]), NUMBERS),
-    values=st.lists(st.tuples(TEXT, st.none() | NUMBERS, TEXT), max_size=3).map(tuple),
+    values=st.lists(st.tuples(STAMPS, st.none() | NUMBERS, TEXT), max_size=3).map(tuple),
 )
 RECORDS = st.lists(
     st.builds(
@@ -210,21 +211,21 @@ RECORDS = st.lists(
         sequence=st.just(0),
         release=st.integers(0, 5).map(release),
         outcome=st.sampled_from(Phase),
-        started=TEXT,
-        finished=TEXT,
+        started=STAMPS,
+        finished=STAMPS,
         seconds=NUMBERS,
         message=TEXT,
         provenance=st.dictionaries(TEXT, TEXT, max_size=2),
         track=st.sampled_from(TrackName),
         strategy=TEXT,
         step=st.integers(0, 20),
-        kept_until=TEXT,
+        kept_until=STAMPS | st.sampled_from(["", "forever"]),
         checks=st.lists(CHECKS, max_size=2).map(tuple),
         timeline=st.lists(
             st.builds(
                 Moment,
                 st.none() | st.sampled_from(Event),
-                TEXT,
+                STAMPS,
                 st.dictionaries(TEXT, st.integers(0, 9), max_size=2),
                 track=st.none() | st.sampled_from(TrackName),
                 release=st.none() | TEXT,
@@ -248,8 +249,8 @@ def test_records_survive_the_trip_through_the_config_map(records):
 
 
 def test_older_records_lose_their_timeline_and_values_and_keep_what_came_of_their_checks():
-    check = CheckResult("good", "Successful", "it is", {"min": 0.99}, (("at", 1.0, "Successful"),))
     at = BEGAN.isoformat()
+    check = CheckResult("good", "Successful", "it is", {"min": 0.99}, ((at, 1.0, "Successful"),))
     whole = tuple(
         Record(number, V1, HEALTHY, at, at, 1.0, checks=(check,), timeline=(Moment(Event.BEGUN, at),))
         for number in range(1, ledger.DETAILED + 2)

@@ -196,7 +196,9 @@ def staging(repository, monkeypatch):
 
 def promoted(repository, **environ):
     dotenv = repository.path.parent / "promoted.env"
-    said = promote(repository.path, "staging", "production", dotenv, Built(APP), environ)
+    said = promote(
+        repository.path, "staging", "production", dotenv, Built(APP), {"CI_REGISTRY_IMAGE": "registry/app", **environ}
+    )
     return said, dict(line.split("=", 1) for line in dotenv.read_text().splitlines())
 
 
@@ -217,9 +219,10 @@ def test_a_hotfix_is_refused_and_an_image_given_by_a_person_goes_past_staging_an
     assert "given by the job, not promoted from staging: recorded as such" in said
 
 
-def test_a_release_without_a_commit_goes_on_and_that_is_said(repository, staging):
+def test_a_release_without_a_commit_does_not_go_on(repository, staging):
     staging.append(record(1, "a", ""))
-    assert "whether it has this one can't be told" in promoted(repository)[0]
+    with pytest.raises(NotPromotable, match="staging has no commit on record for what it runs"):
+        promoted(repository)
 
 
 def test_after_a_rollback_in_staging_the_older_image_does_not_go_on_as_the_newer_commit(repository, staging):

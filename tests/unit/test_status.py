@@ -250,7 +250,7 @@ def test_what_a_pod_or_a_script_said_cannot_steer_the_terminal_nor_the_tables():
     text = shown([view(deployments=[deployment(STABLE, V1)], records=[failed])], width=200)
     assert "\x1b" not in text
     assert "\x9b" not in text
-    assert "[red]not red[/red] next line" in text
+    assert "[red]not red[/red]\\nnext line" in text
 
 
 def test_an_empty_namespace_says_so():
