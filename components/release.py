@@ -34,6 +34,7 @@ from pulumi_slipway.release import ledger, manifests
 from pulumi_slipway.release.conduct import Conductor
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.interrupt import Interrupt, Interrupted
+from pulumi_slipway.release.ledger_writer import Writer
 from pulumi_slipway.release.live import SCALER
 
 
@@ -131,11 +132,10 @@ class Release:
     def _conducted(self) -> Conductor:
         prepared = self._prepared
         subject = prepared.subject
+        live = prepared.world.live("ConfigMap", ledger.SUFFIX)
         book = ledger.Book(
             prepared.world.observed.ledger,
-            lambda records: ledger.write(
-                self._planned.client, subject.name, subject.namespace, subject.labels, records
-            ),
+            Writer(self._planned.client, subject.name, subject.namespace, subject.labels, live),
             keep=subject.workload.keep_releases,
         )
         return Conductor(

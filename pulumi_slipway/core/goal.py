@@ -55,6 +55,11 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action, na
         case Action.PROMOTE:
             if flying is None:
                 raise NothingToDo(f"{prefix}nothing is Paused: run without SLIPWAY_ACTION to deploy")
+            if not flying.bound:
+                raise NothingToDo(
+                    f"{prefix}{flying.release.id} is under way by its ledger alone, no Deployment has it: deploy its "
+                    f"image with {variable(workload)}={flying.release.image}"
+                )
             return Goal(flying.release, f"promote {flying.release.id}", promotes=flying.outcome is Phase.PAUSED)
         case Action.ABORT:
             if flying is None:
@@ -75,10 +80,10 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action, na
         case Action.REJECT:
             if flying is None and committed is None:
                 raise NothingToDo(f"{prefix}its ledger holds no release to reject")
-            held = flying or committed
+            held = flying if flying and flying.bound else committed
             return Goal(held.release if held else desired, "reject", holds=True, rejects=True)
         case Action.SETTLE:
-            held = flying or committed
+            held = flying if flying and flying.bound else committed
             return Goal(held.release if held else desired, "settle", holds=True)
     return Goal(desired, f"release {desired.id}")
 

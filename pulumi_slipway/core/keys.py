@@ -23,6 +23,8 @@ OBSERVED = "slipway.dev/observed"
 """Annotation: what was observed of the object that a run was to mend; a change of it updates the object."""
 PROVENANCE = "slipway.dev/by-"
 """Beginning of the annotations that tell of the run that made an object what it is: commit, pipeline, job, actor."""
+RELEASES = "slipway.dev/releases"
+"""Annotation of a Deployment: the hashes of the releases that its workload's ledger may name (release/bound.py)."""
 RUNS = "slipway.dev/image"
 """Annotation with the image, by its digest, of the release that the object was written for."""
 

@@ -78,6 +78,11 @@ class Release:
         return hashlib.sha256(self.template.encode()).hexdigest()[:10]
 
     @property
+    def digest(self) -> str:
+        """32 hex digits of the same hash: as many as nobody finds another template for."""
+        return hashlib.sha256(self.template.encode()).hexdigest()[:32]
+
+    @property
     def image(self) -> str:
         """The image of the workload's container."""
         return str(self._container["image"])
@@ -113,7 +118,8 @@ class Release:
     def pod_template(self, track: TrackName) -> dict[str, Any]:
         """The template for the cluster: with the labels of release, track and pool on the pods."""
         template: dict[str, Any] = json.loads(self.template)
-        template["metadata"]["labels"] |= {RELEASE_LABEL: self.id, TRACK_LABEL: str(track), POOL_LABEL: str(track.pool)}
+        added = {RELEASE_LABEL: self.id, TRACK_LABEL: str(track), POOL_LABEL: str(track.pool)}
+        template["metadata"]["labels"] = (template["metadata"].get("labels") or {}) | added
         return template
 
 
@@ -208,6 +214,8 @@ class Record:
     """Why its image must not be promoted: its checks failed, or somebody said so. Empty where it may be."""
     left: str = ""
     """The image that this release took users away from, where it was a rollback; empty else."""
+    bound: bool = True
+    """Whether a Deployment knows the release; not written down. Of the others none becomes a pod template."""
 
 
 @dataclass(frozen=True)
@@ -307,7 +315,8 @@ class Observed:
         That of the release under way, else of the one that is live. Where the ledger knows it, its record counts: an
         image that somebody set by kubectl is drift. Where nothing is recorded, the template is all there is.
         """
-        record = self.in_flight or self.committed
+        flying = self.in_flight
+        record = flying if flying and flying.bound else self.committed
         if record:
             return record.release.image
         track = self.tracks.get(self.home) if self.home else None

@@ -185,7 +185,7 @@ class Conductor:
             self.interrupt.sleep(POLL_SECONDS)
 
     def _apply(self, step: Apply) -> None:
-        self._live.apply(step.track, step.release, step.pods)
+        self._live.apply(step.track, step.release, step.pods, self.book.records)
         self._note(Moment(Event.APPLIED, track=step.track, release=step.release.id))
 
     def _ready(self, step: Ready) -> None:

@@ -37,16 +37,26 @@ def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
 
 
 def write(
-    client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...]
-) -> None:
-    """Stores the records by server-side apply; the object is made where it isn't there yet.
+    client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...],
+    *, version: str | None = None,
+) -> str | None:  # fmt: skip
+    """Stores the records by server-side apply; the object is made where it isn't there yet. Gives its new version.
+
+    `version`: of the object that they follow from: another one has been written since, and is a conflict (409).
 
     The engine's state has it from the first Healthy release on. Before, a `destroy` knows nothing of it: it goes with
     the Deployment of the release that failed, by Kubernetes' garbage collection.
     """
     owner = _owner(client, workload, namespace, records)
-    metadata = ObjectMeta(name=name(workload), namespace=namespace, labels=dict(labels), ownerReferences=owner)
-    client.apply(ConfigMap(metadata=metadata, data=encode(records)), field_manager=FIELD_MANAGER, force=True)
+    metadata = ObjectMeta(
+        name=name(workload),
+        namespace=namespace,
+        labels=dict(labels),
+        ownerReferences=owner,
+        resourceVersion=version,
+    )
+    made = client.apply(ConfigMap(metadata=metadata, data=encode(records)), field_manager=FIELD_MANAGER, force=True)
+    return made.metadata.resourceVersion if made and made.metadata else None
 
 
 def _owner(client: Client, workload: str, namespace: str, records: tuple[Record, ...]) -> list[OwnerReference] | None:
@@ -65,13 +75,13 @@ def _owner(client: Client, workload: str, namespace: str, records: tuple[Record,
 class Book:
     """The ledger of one workload during a run: what a step writes down is known to the next.
 
-    `store` writes the records; `now` is the clock.
+    `store` writes the records, and gives what is stored where others have written, too; `now` is the clock.
     """
 
     def __init__(
         self,
         records: tuple[Record, ...],
-        store: Callable[[tuple[Record, ...]], None],
+        store: Callable[[tuple[Record, ...]], tuple[Record, ...] | None],
         *,
         keep: int,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -164,7 +174,7 @@ class Book:
 
     def save(self) -> None:
         """Stores the records, with patience: a release must not fail since the API server restarts."""
-        while_away(lambda: self._store(self.records))
+        self.records = while_away(lambda: self._store(self.records) or self.records)
 
     def _end(self, outcome: Phase, message: str) -> None:
         last = self.last

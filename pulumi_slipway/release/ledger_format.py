@@ -30,6 +30,8 @@ TEMPLATE_LIMIT = 1_500_000
 """Bytes of a pod template: etcd takes no larger Deployment."""
 DIGITS = 9
 """Of a sequence number at most."""
+LEAP = 100_000
+"""No ledger leaves out so many numbers: what comes after is none of ours, and must not be the newest for ever."""
 
 
 _STAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.]\d{1,6})?([+-]\d\d:\d\d|Z)", re.ASCII)
@@ -105,7 +107,11 @@ def decode(data: Mapping[str, str] | None) -> tuple[Record, ...]:
             found.append(_record(key, text))
         except (ValueError, ValidationError, msgspec.ValidationError, RecursionError):
             continue  # written by hand: not a reason to stop a deployment
-    return tuple(sorted({it.sequence: it for it in found}.values(), key=lambda it: it.sequence))
+    kept: list[Record] = []
+    for record in sorted({it.sequence: it for it in found}.values(), key=lambda it: it.sequence):
+        if not kept or record.sequence - kept[-1].sequence < LEAP:
+            kept.append(record)
+    return tuple(kept)
 
 
 def _record(key: str, text: str) -> Record:
@@ -141,7 +147,9 @@ def _record(key: str, text: str) -> Record:
 
 def _release(entry: _Record) -> Release:
     template = entry.template if entry.packed is None else json.loads(unpack(entry.packed, TEMPLATE_LIMIT))
-    msgspec.convert(template, PodTemplateSpec)  # as the API server would have it
+    known = msgspec.convert(template, PodTemplateSpec)  # as the API server would have it
+    if known.metadata is None or known.spec is None or not known.spec.containers:
+        raise ValueError("no pod template")
     release = Release(json.dumps(template, sort_keys=True, separators=(",", ":")))
     if not is_image(release.image):
         raise ValueError("no image")

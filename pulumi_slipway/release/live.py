@@ -1,6 +1,7 @@
 """A workload's tracks and Service in the cluster, read and written past the engine."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,8 +14,9 @@ from lightkube.types import PatchType
 
 from pulumi_slipway.cluster.retry import while_away
 from pulumi_slipway.core.keys import POOL_LABEL, RELEASE_LABEL
-from pulumi_slipway.core.model import HOME, Manifest, Pool, Release, TrackName
+from pulumi_slipway.core.model import HOME, Manifest, Pool, Record, Release, TrackName
 from pulumi_slipway.release import manifests
+from pulumi_slipway.release.bound import annotation
 from pulumi_slipway.release.manifests import MANAGER, Subject
 from pulumi_slipway.release.observe import pool_of, read
 from pulumi_slipway.release.service_ports import services
@@ -43,9 +45,10 @@ class Live:
             if error.status.code != 404 or pods:
                 raise
 
-    def apply(self, track: TrackName, release: Release, pods: int | None) -> None:
-        """Gives a track a release, as the provider would."""
+    def apply(self, track: TrackName, release: Release, pods: int | None, records: Sequence[Record] = ()) -> None:
+        """Gives a track a release, as the provider would; `records`: its ledger's."""
         manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
+        manifest["metadata"]["annotations"] |= annotation(release, records)
         body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
         while_away(lambda: self.client.apply(body, field_manager=MANAGER, force=True))
 

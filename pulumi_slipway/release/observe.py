@@ -17,6 +17,7 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import ENVIRONMENT_LABEL, INSTANCE, RELEASE_LABEL, TRACK_LABEL
 from pulumi_slipway.core.model import Manifest, Observed, Phase, Pool, Record, Track, TrackName
 from pulumi_slipway.release import ledger
+from pulumi_slipway.release.bound import sorted_out
 from pulumi_slipway.release.manifests import PREVIEW, Subject, ownership, pool_selector
 
 KINDS: Mapping[str, type[Any]] = {
@@ -53,6 +54,8 @@ class World:
     objects: Mapping[tuple[str, str], Manifest]
     """By kind and suffix of the name."""
     observed: Observed
+    passed_over: tuple[Record, ...] = ()
+    """Records that none of its Deployments knows."""
     image_before: str | None = None
     """What was live under the workload's old name, until it has records of its own."""
 
@@ -110,13 +113,15 @@ def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> W
         if live is not None:
             _refuse_old(subject, name, live)
             tracks[name] = track(live)
-    records = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
+    written = ledger.decode(objects.get(("ConfigMap", ledger.SUFFIX), {}).get("data"))
+    count, others = sorted_out(written, [it for (kind, _), it in objects.items() if kind == "Deployment"])
+    records = tuple(count)
     inherited = _inherited(found, subject) if not records else ()
     records = records or tuple(it for it in inherited if subject.selector.items() <= _labels(it).items())
     observed = Observed(tracks, pool_of(subject, objects.get(("Service", ""))), records)
     window = _window_open(subject, observed, now or datetime.now(UTC))
     image = next((it.release.image for it in reversed(inherited) if it.outcome is Phase.HEALTHY), None)
-    return World(objects, Observed(tracks, observed.pool, records, window), image)
+    return World(objects, Observed(tracks, observed.pool, records, window), tuple(others), image)
 
 
 def _somebody_elses_scaler(subject: Subject, kind: str, live: Manifest) -> bool:

@@ -12,10 +12,14 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.core.keys import PROVENANCE, RUNS
 from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release, TrackName
-from pulumi_slipway.core.plan import LEDGER, Plan, Way, plan
+from pulumi_slipway.core.plan import LEDGER, Plan, TrackPlan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
+<<<<<<< HEAD
 from pulumi_slipway.release import checks, foreign_autoscaler, jobs, ledger, manifests, renamed
+=======
+from pulumi_slipway.release import bound, checks, jobs, ledger, manifests, renamed
+>>>>>>> 312d5b5599f97dcc9686ccb5ffbf371f50e1644e
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
@@ -128,10 +132,12 @@ def prepare(
     decided = plan(subject.name, world.observed, desired, run.action, rules, run.release)
     if found is not None and subject.workload.renamed_from:
         renamed.refuse_to_wait(found, subject, decided)
-    deployments = {
-        track.track: manifests.deployment(subject, track.track, track.template, track.replicas)
-        for track in decided.tracks
-    }
+    for record in world.passed_over:
+        warn(
+            f"{subject.name}: record {record.sequence} of its ledger is passed over: no Deployment of it knows release "
+            f"{record.release.id}; to run that image: {variable(subject.name)}={record.release.image}"
+        )
+    deployments = {track.track: _deployment(subject, track, decided, world) for track in decided.tracks}
     others = extra_objects(
         kinds,
         subject,
@@ -158,6 +164,14 @@ def prepare(
         provenance=dict(run.provenance),
         extra_objects=pointed(others, [*beside, *policies(subject, pods)]),
     )
+
+
+def _deployment(subject: Subject, track: TrackPlan, decided: Plan, world: World) -> Manifest:
+    made = manifests.deployment(subject, track.track, track.template, track.replicas)
+    live = {suffix: it for (kind, suffix), it in world.objects.items() if kind == "Deployment"}
+    known = bound.declared(track, decided, live, world.observed.ledger)
+    annotations = {**made["metadata"]["annotations"], **known}
+    return {**made, "metadata": {**made["metadata"], "annotations": annotations}}
 
 
 def _services(

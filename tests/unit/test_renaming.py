@@ -17,6 +17,8 @@ from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.settings import Action, Run
 from tests.unit.test_service_ports import subject as of_source
 
+IMAGE = "app@sha256:" + "1" * 64
+
 BLUE, GREEN, STABLE = TrackName.BLUE, TrackName.GREEN, TrackName.STABLE
 
 
@@ -28,7 +30,7 @@ def called(name: str, strategy: str = "rolling", old: str | None = None) -> Subj
 def there(*tracks: tuple[TrackName, int], pool: Pool, outcome: Phase = Phase.HEALTHY, strategy: str = "rolling") -> Any:
     """What a namespace has of the workload `web`."""
     old = called("web", strategy)
-    release = Release.of(pod_template(old, "app@sha256:1", None)[0])
+    release = Release.of(pod_template(old, f"app@sha256:{1:064}", None)[0])
     found: dict[str, dict[str, Any]] = {kind: {} for kind in SUFFIXES}
     for track, pods in tracks:
         made = manifests.deployment(old, track, release.pod_template(track), pods)
@@ -56,7 +58,7 @@ def moves(found: Any, strategy: str = "rolling", run: Run | None = None) -> Any:
     one = called("shop", strategy, "web")
     world = observe(found, one)
     renamed.refuse_halves(found, one, world, run or Run())
-    desired = Release.of(pod_template(one, "app@sha256:1", None)[0])
+    desired = Release.of(pod_template(one, f"app@sha256:{1:064}", None)[0])
     made = plan("shop", world.observed, desired, Action.DEPLOY, rules_of(one.workload))
     renamed.refuse_to_wait(found, one, made)
     return world, made
@@ -69,7 +71,7 @@ def moves(found: Any, strategy: str = "rolling", run: Run | None = None) -> Any:
 def test_records_and_services_are_taken_over_and_users_stay_where_they_are(strategy, track, pool):
     world, made = moves(there((track, 2), pool=pool, strategy=strategy), strategy)
     assert world.observed.committed is not None
-    assert world.observed.live_image() == "app@sha256:1"
+    assert world.observed.live_image() == f"app@sha256:{1:064}"
     assert (made.pool, made.phase) == (pool, Phase.HEALTHY)
     assert made.live is track
 
@@ -112,5 +114,5 @@ def test_records_of_pods_with_other_labels_do_not_count_but_their_image_is_kept(
     own = called("shop", "rolling", "web")
     world = observe({**found, "Service": {}}, Subject("shop", own.environment, own.workload))
     assert world.observed.ledger == ()
-    assert world.image_before == "app@sha256:1"
+    assert world.image_before == f"app@sha256:{1:064}"
     assert POOL_LABEL not in own.selector

@@ -43,7 +43,7 @@ def subject(number: int, name: str | None, strategy: str = "rolling", more: str 
 
 
 def released(one: Subject) -> Release:
-    return Release.of(pod_template(one, "app@sha256:1", None)[0])
+    return Release.of(pod_template(one, f"app@sha256:{1:064}", None)[0])
 
 
 def world(*healthy: Release, on: TrackName = STABLE, live: Any = None) -> World:
@@ -110,15 +110,15 @@ def test_once_by_its_name_it_stays_so():
 @pytest.mark.parametrize("numbers", [(3000, 3000), (3000, 8080)])
 def test_what_an_earlier_version_released_is_left_as_it_is_and_its_port_is_refused_to_change_at_once(numbers):
     old, new = subject(numbers[0], None), subject(numbers[1], None)
-    before = pod_template(old, "app@sha256:1", None, Observed())[0]
+    before = pod_template(old, f"app@sha256:{1:064}", None, Observed())[0]
     container = {**before["spec"]["containers"][0], "ports": [{"containerPort": 3000}]}
     former = {**before, "spec": {**before["spec"], "containers": [container]}}
     seen = world(Release.of(former))
     if numbers[0] == numbers[1]:
-        assert Release.of(pod_template(new, "app@sha256:1", None, seen.observed)[0]) == Release.of(former)
+        assert Release.of(pod_template(new, f"app@sha256:{1:064}", None, seen.observed)[0]) == Release.of(former)
         assert target(new, seen) == 3000
     else:
-        assert Release.of(pod_template(new, "app@sha256:1", None, seen.observed)[0]) == released(new)
+        assert Release.of(pod_template(new, f"app@sha256:{1:064}", None, seen.observed)[0]) == released(new)
         with pytest.raises(SourceError, match="release once with the old number"):
             target(new, seen)
 
@@ -134,7 +134,7 @@ def test_what_the_author_never_declared_is_left_where_it_is():
     one = Subject.of("web", ENVIRONMENT, workload, define("web", workload.source, objects, "staging", 3))
     assert port in text
     assert one.source
-    former, _ = one.source.pod_template("app@sha256:1", None, former=True)
+    former, _ = one.source.pod_template(f"app@sha256:{1:064}", None, former=True)
     found, *_ = services(one, Pool.MAIN, [former, released(one).pod_template(STABLE)])
     assert [it.get("targetPort") for it in found["spec"]["ports"]] == [3000, None]
 
@@ -146,14 +146,14 @@ def test_what_the_author_never_declared_is_left_where_it_is():
 def test_what_an_earlier_version_made_is_left_as_it_is_while_it_lives(outcome, available, left):
     one = subject(3000, None)
     assert one.source
-    former = pod_template(one, "app@sha256:1", None, world(released(one)).observed)[0]
+    former = pod_template(one, f"app@sha256:{1:064}", None, world(released(one)).observed)[0]
     assert Release.of(former) == released(one), "known in its new form"
     old = {**former, "spec": {**former["spec"], "containers": [dict(former["spec"]["containers"][0])]}}
     old["spec"]["containers"][0]["ports"] = [{"containerPort": 3000}]
     release = Release.of(old)
     tracks = {STABLE: Track(release.id, 2, 2, available, False, old)}
     observed = Observed(tracks, Pool.MAIN, (Record(1, release, outcome, "", "", 1.0),))
-    assert (Release.of(pod_template(one, "app@sha256:1", None, observed)[0]) == release) is left
+    assert (Release.of(pod_template(one, f"app@sha256:{1:064}", None, observed)[0]) == release) is left
 
 
 SECOND = """---
@@ -178,7 +178,7 @@ def test_labels_that_find_the_pods_stay_their_authors():
     objects = [Rendered(it, "x") for it in yaml.safe_load_all(text) if it]
     workload = Workload.model_validate({"source": {"manifests": "x"}})
     one = Subject.of("web", ENVIRONMENT, workload, define("web", workload.source, objects, "staging", 3))
-    template, _ = pod_template(one, "app@sha256:1", None)
+    template, _ = pod_template(one, f"app@sha256:{1:064}", None)
     made = manifests.deployment(one, STABLE, Release.of(template).pod_template(STABLE), 2)
     labels = made["spec"]["template"]["metadata"]["labels"]
     assert made["spec"]["selector"]["matchLabels"].items() <= labels.items()
