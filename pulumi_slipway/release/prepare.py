@@ -15,11 +15,7 @@ from pulumi_slipway.core.model import Manifest, Observed, Pool, Record, Release,
 from pulumi_slipway.core.plan import LEDGER, Plan, TrackPlan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
-<<<<<<< HEAD
-from pulumi_slipway.release import checks, foreign_autoscaler, jobs, ledger, manifests, renamed
-=======
-from pulumi_slipway.release import bound, checks, jobs, ledger, manifests, renamed
->>>>>>> 312d5b5599f97dcc9686ccb5ffbf371f50e1644e
+from pulumi_slipway.release import bound, checks, foreign_autoscaler, jobs, ledger, manifests, renamed
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
