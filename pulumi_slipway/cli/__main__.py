@@ -98,7 +98,7 @@ def _drift(given: Given) -> int:
 
 
 def _review(given: Given) -> int:
-    from pulumi_slipway.pipeline import review  # noqa: PLC0415
+    from pulumi_slipway.pipeline import review, sweep  # noqa: PLC0415
     from pulumi_slipway.pipeline.project import API_TOKEN, connect  # noqa: PLC0415
 
     if given.what == "sweep":
@@ -107,9 +107,7 @@ def _review(given: Given) -> int:
             raise UserError(
                 f"{API_TOKEN} is not set: the sweep asks GitLab which merge requests are open (docs/security.md)"
             )
-        # Its jobs are not serialised with those of the branches; but no job outlives its timeout.
-        timeout = float(os.environ.get("CI_JOB_TIMEOUT") or 3600)
-        return review.sweep(project_directory(), gitlab, Locking(serialised=False, wait=0, dead_after=timeout))
+        return sweep.sweep(project_directory(), gitlab, dry_run=given.dry_run)
     if not given.branch:
         raise UserError("--branch is not given and CI_COMMIT_REF_NAME is not set: which branch is it for?")
     command = review.up if given.what == "up" else review.stop
@@ -201,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
     command("drift", _drift, "whether the cluster is still what was deployed", stack)
     review = command("review", _review, "the review environment of a branch", locks)
     review.add_argument("what", choices=["up", "stop", "sweep"])
+    review.add_argument("--dry-run", action="store_true", help="sweep: only say what would be taken away")
     review.add_argument("--branch", default=os.environ.get("CI_COMMIT_REF_NAME"), help="default: CI_COMMIT_REF_NAME")
     shown = command(
         "status", _status, "what runs where, from the cluster that the kubeconfig in use points to, and nothing else"

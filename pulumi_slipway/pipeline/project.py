@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from gitlab import Gitlab
 from gitlab.v4.objects import Project as Remote
@@ -104,22 +105,33 @@ class Project:
     def review_work(self) -> list[tuple[str, int | None]]:
         """Branches that may have a review environment, each with the number of its open merge request."""
         with self._refusals("list merge requests and branches"):
-            found = [
-                (request.source_branch, request.state, request.iid)
-                for request in self._remote.mergerequests.list(state="all", iterator=True)
-            ]
-            branches = {branch.name for branch in self._remote.branches.list(iterator=True)}
-        return at_work(branches, found)
+            requests = _whole("merge requests", self._remote.mergerequests.list(state="all", iterator=True))
+            branches = {it.name for it in _whole("branches", self._remote.branches.list(iterator=True))}
+        # A fork's branch may be called as one of this project: its merge request says nothing of that.
+        own = [it for it in requests if it.source_project_id == it.target_project_id]
+        return at_work(branches, [(it.source_branch, it.state, it.iid) for it in own])
 
-    def stop_reviews_but(self, keep: set[str]) -> list[str]:
+    def stop_reviews_but(self, keep: set[str], *, dry_run: bool = False) -> list[str]:
         """Marks the environments below `review/` as stopped but for these; returns which."""
         stopped = []
         with self._refusals("stop environments"):
             for environment in self._remote.environments.list(search="review/", states="available", get_all=True):
                 if environment.name.startswith("review/") and environment.name not in keep:
-                    environment.stop()
+                    if not dry_run:
+                        environment.stop()
                     stopped.append(str(environment.name))
         return stopped
+
+
+def _whole(what: str, listed: Any) -> list[Any]:  # noqa: ANN401  the client's pages have no type of their own
+    """All of a list that GitLab gives in pages; raises GitLabError where it ended early.
+
+    A branch that is missing from a list cut short would be taken for one that is done with.
+    """
+    found = list(listed)
+    if listed.total is not None and len(found) < listed.total:
+        raise GitLabError(f"GitLab gave {len(found)} of {listed.total} {what}: its list ended early: run again")
+    return found
 
 
 def at_work(branches: set[str], merge_requests: list[tuple[str, str, int]]) -> list[tuple[str, int | None]]:

@@ -4,9 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.pipeline import deployed, engine, jobs, names, stack_files
-from pulumi_slipway.pipeline.project import Project
 from pulumi_slipway.pipeline.up import Locking, select, update
 
 SETTINGS = "review"
@@ -38,33 +36,6 @@ def stop(project: Path, branch: str, locking: Locking) -> int:
             engine.say(f"stack {stack} of branch {branch} is not there: nothing to stop")
             return 0
         return _destroy(stack, directory, locking)
-
-
-def sweep(project: Path, gitlab: Project, locking: Locking) -> int:
-    """Destroys each stack whose branch has no open merge request any more, whether or not its stop job ever ran.
-
-    What fails is told, and the rest is swept all the same; returns the job's exit status.
-    """
-    work = gitlab.review_work()
-    keep = {names.stack(branch) for branch, _ in work}
-    failed = []
-    # Settings of no branch: what there is to destroy is in the state.
-    with stack_files.workspace(project, SETTINGS, stack_files.NO_SETTINGS) as directory:
-        for stack in stacks(directory):
-            if stack in keep:
-                continue
-            (directory / f"Pulumi.{stack}.yaml").write_text(stack_files.NO_SETTINGS)
-            try:
-                status = _destroy(stack, directory, locking)
-            except UserError as error:
-                engine.say(f"{stack}: not swept: {error}")
-                status = 1
-            failed += [stack] if status else []
-    for name in gitlab.stop_reviews_but({names.environment(branch, number) for branch, number in work}):
-        engine.say(f"environment {name}: stopped")
-    if failed:
-        engine.say(f"not swept: {', '.join(failed)}; the next sweep tries again")
-    return 1 if failed else 0
 
 
 def stacks(directory: Path) -> list[str]:

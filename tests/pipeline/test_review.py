@@ -1,8 +1,12 @@
 """Review environments: they appear with a push, answer, are stopped, are swept; whatever the branch is called."""
 
+import base64
 import json
 import os
+import pickle
 import subprocess
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -88,14 +92,42 @@ def test_stopping_one_takes_it_away_and_leaves_the_others(delivery: Delivery, pu
     assert "nothing to stop" in again.output
 
 
-def test_the_sweep_takes_what_on_stop_never_got_to(delivery: Delivery, pushed: dict[str, str]) -> None:
+class Planted:
+    """A dynamic provider, as a branch can write it into its state: whoever unpickles it runs what it says."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+def plant(delivery: Delivery, stack: str) -> Path:
+    """A resource in the stack's state whose deletion would make the file."""
+    made = delivery.directory / "run-by-the-sweep"
+    [state] = (delivery.states["review"] / ".pulumi" / "stacks").rglob(f"{stack}.json")
+    whole = json.loads(state.read_text())
+    held = whole["checkpoint"]["latest"]["resources"]
+    type_ = "pulumi-python:dynamic:Resource"
+    urn = held[0]["urn"].replace("pulumi:pulumi:Stack", type_)
+    inputs = {"__provider": base64.b64encode(pickle.dumps(Planted(made))).decode()}
+    held.append({"urn": urn, "custom": True, "id": "x", "type": type_, "inputs": inputs, "outputs": inputs})
+    state.write_text(json.dumps(whole))
+    return made
+
+
+def test_the_sweep_takes_what_on_stop_never_got_to_and_runs_nothing_of_it(
+    delivery: Delivery, pushed: dict[str, str]
+) -> None:
     merged = LONG
     [request] = [r for r in delivery.gitlab("GET", "merge_requests") if r["source_branch"] == merged]
     delivery.gitlab("PUT", f"merge_requests/{request['iid']}", state_event="close")
     delivery.gitlab("POST", "environments", name=names.environment(merged, request["iid"]))
     delivery.gitlab("POST", "environments", name=f"review/{ALIKE[1]}")
     delivery.git("checkout", "--quiet", "main")
+    planted = plant(delivery, names.stack(merged))
     delivery.schedule("sweep").expect()
+    assert not planted.exists()
     assert names.stack(merged) not in stacks(delivery)
     assert delivery.names("review") == sorted(map(workload, [BRANCHES[1], ALIKE[1]]))
     states = {e["name"]: e["state"] for e in delivery.gitlab("GET", "environments?search=review/")}
