@@ -183,3 +183,10 @@ def test_a_gitlab_that_goes_away_in_the_middle_of_a_command_is_told_in_one_line(
         told = str(error)
     assert told or len(asked) <= since, "it ended well before, and in no other way"
     assert not [it for it in ("\n", environ[NOTE_TOKEN], "not let") if it in told]
+
+
+def test_a_job_whose_pipeline_was_deleted_has_ended_and_one_that_the_token_may_not_see_has_not(remote):
+    environ = remote[1]()
+    assert project.connect(NOTE_TOKEN, environ).job(77).status == "deleted"
+    with pytest.raises(GitLabError, match="404"):
+        project.connect(NOTE_TOKEN, environ | {"CI_PROJECT_PATH": "demo/other"}).job(77)
