@@ -70,7 +70,7 @@ def refusals(client: Gitlab, variable: str, what: str) -> Iterator[None]:
     except gitlab.GitlabParsingError:
         raise GitLabError(
             f"GitLab at {address} answers something that is no JSON: check that GITLAB_BASE_URL is the address "
-            "of a GitLab"
+            "of a GitLab; if it is, the answer was cut short: run this again"
         ) from None
     except gitlab.GitlabError as error:
         code, reason = error.response_code or "no status", " ".join(str(error.error_message).split())[:200]

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -168,9 +168,10 @@ def _no_log(environ: Mapping[str, str]) -> None:
     workloads (measured, 3.259). No option turns it off; where it can't make the directory, it does without.
     """
     home = Path(environ.get("PULUMI_HOME") or Path(environ.get("HOME", "~")).expanduser() / ".pulumi")
-    if not (home / "logs").exists():
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "logs").touch()
+    with suppress(OSError):  # a user without a home: Pulumi says it itself
+        if not (home / "logs").exists():
+            home.mkdir(parents=True, exist_ok=True)
+            (home / "logs").touch()
 
 
 @contextmanager

@@ -22,10 +22,10 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.pipeline import engine
 from pulumi_slipway.pipeline.engine import Ended
 from pulumi_slipway.pipeline.locks import Lock, held
-from pulumi_slipway.pipeline.project import API_TOKEN, NOTE_TOKEN, JobState, connect
+from pulumi_slipway.pipeline.project import API_TOKEN, DELETED, NOTE_TOKEN, JobState, connect
 
 NAME = "slipway-jobs"
-ENDED = frozenset({"success", "failed", "canceled", "skipped"})
+ENDED = frozenset({"success", "failed", "canceled", "skipped", DELETED})
 BY_ITSELF = frozenset({0, 1, 255})
 """Statuses with which the engine ends having given its lock back; not that of a panic, nor of a signal."""
 LINGERS = 3 * engine.GRACE
@@ -60,6 +60,26 @@ class Jobs:
         if (ended.status in BY_ITSELF and ended.signal is None) or held(ended.output):
             self._write({self.own: None})
         return ended
+
+    def alone(self) -> bool:
+        """Says that this job is about to lift a lock, then whether no other of the stack may be at work.
+
+        Two that find a dead job's lock must not both lift it: the second would take the first one's own. Each says it
+        before it looks, so that one of them at least sees the other, and waits.
+        """
+        if self.namespace is None:
+            return True
+        self._write({self.own: socket.gethostname()})
+        try:
+            others = [number for number in self._read() if number != self.own]
+            project = connect(API_TOKEN, self.environ) or connect(NOTE_TOKEN, self.environ) if others else None
+            now = datetime.now(UTC)
+            if project is None or all(over(project.job(int(number)), now) for number in others):
+                return True  # without a token nobody can tell: then only the lock's age has counted
+        except UserError:
+            pass
+        self._write({self.own: None})
+        return False
 
     def forget(self, locks: Sequence[Lock]) -> None:
         """Takes away the numbers of the jobs that made these locks, which are lifted."""

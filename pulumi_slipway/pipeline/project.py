@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from gitlab import Gitlab
+from gitlab.exceptions import GitlabGetError
 from gitlab.v4.objects import Project as Remote
 
 from pulumi_slipway import gitlab
@@ -33,6 +34,10 @@ def connect(variable: str, environ: Mapping[str, str] = os.environ) -> "Project 
     if not path:
         raise GitLabError("CI_PROJECT_PATH is not set: this command runs in a GitLab job")
     return Project(gitlab.connect(token, environ, retries=True), path, variable)
+
+
+DELETED = "deleted"
+"""The state of a job that GitLab does not know any more."""
 
 
 @dataclass(frozen=True)
@@ -95,9 +100,14 @@ class Project:
                     issue.save()
 
     def job(self, number: int) -> JobState:
-        """The state of a job of this project."""
+        """The state of a job of this project; DELETED where its pipeline is no more."""
         with self._refusals(f"read job {number}"):
-            found = self._remote.jobs.get(number)
+            try:
+                found = self._remote.jobs.get(number)
+            except GitlabGetError as error:
+                if error.response_code == 404 and "Project" not in str(error.error_message):
+                    return JobState(DELETED)
+                raise
         finished = getattr(found, "finished_at", None)
         reason = getattr(found, "failure_reason", None)  # GitLab leaves it out where a job has not failed
         return JobState(found.status, datetime.fromisoformat(finished) if finished else None, reason or "")

@@ -109,7 +109,7 @@ def past_locks(
         told = "; ".join(lock.told(now) for lock in found)
         judged = [locking.dead(lock, now, jobs) for lock in found]
         why = "; ".join(dict.fromkeys(why for _, why in judged if why))
-        if all(dead for dead, _ in judged):
+        if all(dead for dead, _ in judged) and (jobs is None or jobs.alone()):
             engine.say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
             lift()
             if jobs:

@@ -30,6 +30,7 @@ class Fault:
     method: str | None = None
     path: str = ""
     retry_after: int = 1
+    cut: bool = False  # True: answer as always, but only the first half of it
     after: bool = False  # True: do the work first, then answer with the fault, as when an answer is lost
 
     def take(self, method: str, path: str) -> bool:
@@ -73,6 +74,7 @@ def routes(faults: list[Fault], requests: deque[Record]) -> Routes:
         given = call.declared(
             Param("status", "integer", required=True, choices=tuple(HTTPStatus)), Param("count", "integer"),
             Param("method"), Param("path"), Param("retry_after", "integer"), Param("after", "boolean"),
+            Param("cut", "boolean"),
         )  # fmt: skip
         try:
             re.compile(given.get("path") or "")

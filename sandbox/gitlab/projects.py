@@ -14,7 +14,7 @@ from sandbox.gitlab.store import Record, Store
 routes = Routes()
 
 # lib/gitlab/path_regex.rb, shortened to what a project's path may look like.
-_PATH = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*/[a-zA-Z0-9_][a-zA-Z0-9_.-]*")
+_PATH = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9_.-]*(?:/[a-zA-Z0-9_][a-zA-Z0-9_.-]*)+")
 
 
 def create_project(store: Store, path: str, owner: Record) -> Record:
@@ -38,7 +38,7 @@ def create_project(store: Store, path: str, owner: Record) -> Record:
 
 def present(call: Call, project: Record) -> Record:
     """lib/api/entities/project.rb, the part that is asked for."""
-    namespace, path = project["path_with_namespace"].split("/")
+    namespace, _, path = project["path_with_namespace"].rpartition("/")
     root = call.url.split("/api/v4")[0]
     level = level_in(project, call.user)
     return {

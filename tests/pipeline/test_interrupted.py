@@ -150,7 +150,14 @@ def children(run: Running) -> list[int]:
 
 def gone(pid: int, seconds: float = 20) -> None:
     """Waits until a process has ended."""
+
+    def ended() -> bool:
+        try:
+            return "Z" in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]
+        except OSError:
+            return True
+
     deadline = time.monotonic() + seconds
-    while Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2][:3]:
+    while not ended():
         assert time.monotonic() < deadline, f"process {pid} outlives its job by {seconds} s"
         time.sleep(0.05)

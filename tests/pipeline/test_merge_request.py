@@ -147,6 +147,16 @@ def test_previews_change_nothing(live: Delivery, requested: tuple[int, Outcome])
         assert admin.get(path).json()["spec"]["replicas"] == 1
 
 
+def test_a_release_merge_request_gets_its_note_from_the_pipeline_of_its_branch(live: Delivery) -> None:
+    number = live.merge_request("develop", target="main")
+    live.git("checkout", "--quiet", "develop")
+    live.commit("two", {"Pulumi.production.yaml": live.stack_file("production", replicas=2, **SECRET_ENV)})
+    jobs = ("preview_staging", "preview_production", "preview_note")
+    live.push("develop", *jobs, CI_OPEN_MERGE_REQUESTS=f"{live.path}!{number}").expect()
+    [written] = notes(live, number)
+    assert "spec.replicas: 1 → 2" in written["body"]
+
+
 def test_a_merge_request_that_takes_all_it_can_gets_nothing_of_production(live: Delivery) -> None:
     live.branch("feature/thief")
     live.commit("innocent", {".gitlab-ci.yml": steals((live.repository / ".gitlab-ci.yml").read_text())})

@@ -143,12 +143,18 @@ def test_a_job_is_known_while_its_engine_runs_and_no_longer(world):
         assert cluster.data != others, "it may have left its lock"
 
 
-def test_what_is_lifted_is_forgotten(world):
-    cluster = world(
-        {"staging.job-5": "runner-1", "staging.job-6": "elsewhere", "qa.job-5": "runner-1"}, {5: ("failed",)}
-    )
+def test_what_is_lifted_is_forgotten_and_who_lifts_says_so_before(world):
+    kept = {"staging.job-6": "elsewhere", "qa.job-5": "runner-1"}
+    cluster = world({"staging.job-5": "runner-1", **kept}, {5: ("failed",), 6: ("deleted",)})
     assert go() == (1, 0.0)
-    assert cluster.data == {"staging.job-6": "elsewhere", "qa.job-5": "runner-1"}
+    assert cluster.data.keys() == {*kept, "staging.job-9"}
+
+
+def test_of_two_that_find_a_dead_jobs_lock_the_one_that_sees_the_other_waits(world):
+    before = {"staging.job-5": "runner-1", "staging.job-6": "elsewhere"}
+    cluster = world(before, {5: ("failed",), 6: ("running",)})
+    assert go(wait=60.0) == (0, 5.0)
+    assert cluster.data == before
 
 
 def test_a_cluster_that_cannot_be_asked_does_not_stop_the_run(monkeypatch):

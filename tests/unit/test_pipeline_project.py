@@ -121,3 +121,72 @@ def test_the_authority_that_the_runner_trusts_is_trusted_for_its_gitlab_alone(tm
     assert connect("t", environ, retries=False).ssl_verify == expected, "the file is not there"
     file.touch()
     assert connect("t", environ, retries=False).ssl_verify == (str(file) if taken else expected)
+
+
+@pytest.mark.parametrize("path", ["Group/Sub/App", "demo/UPPER.x"])
+@pytest.mark.parametrize("relative", [False, True])
+def test_a_project_in_a_subgroup_with_upper_case_is_found_also_by_an_address_with_a_slash(remote, path, relative):
+    admin = remote[0].manager.gitlab
+    made = admin.projects.create({"name": "x", "path": path})
+    made.issues.create({"title": "drift", "labels": "l"})
+    url = admin.url + ("/" if relative else "")
+    environ = {"T": admin.private_token, "CI_PROJECT_PATH": path, "CI_SERVER_URL": url}
+    project.connect("T", environ).close_issue("drift", "l")
+    assert made.issues.list()[0].state == "closed"
+
+
+def test_the_api_of_a_gitlab_below_a_path_is_there(monkeypatch):
+    environ = {"CI_SERVER_URL": "https://example.com/tools/gitlab"}
+    assert connect("t", environ, retries=False).api_url == "https://example.com/tools/gitlab/api/v4"
+    environ["GITLAB_BASE_URL"] = "https://example.com/tools/gitlab/api/v4/"
+    assert connect("t", environ, retries=False).url == "https://example.com/tools/gitlab"
+
+
+FAULTS = [{"status": 502}, {"status": 429, "retry_after": 0}, {"status": 200, "cut": True}]
+COMMANDS = {
+    "note": lambda it, number: it.put_note(number, MARK, f"{MARK}\nnew"),
+    "drift": lambda it, _: it.put_issue("drift", "new", "l"),
+    "no drift": lambda it, _: it.close_issue("drift", "l"),
+    "sweep": lambda it, _: it.review_work(),
+    "environments": lambda it, _: it.stop_reviews_but(set()),
+    "lock": lambda it, _: it.job(5),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=["502", "429", "cut short"])
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("since", [0, 1, 2], ids=["first", "second", "third"])
+def test_a_gitlab_that_goes_away_in_the_middle_of_a_command_is_told_in_one_line(
+    remote, request_, monkeypatch, fault, command, since
+):
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    found, bot = remote
+    environ, admin = bot(40), {"PRIVATE-TOKEN": found.manager.gitlab.private_token}
+    found.issues.create({"title": "drift", "labels": "l", "description": "old"})
+    found.environments.create({"name": "review/x"})
+    control = environ["CI_SERVER_URL"] + "/sandbox/"
+    requests.put(f"{control}projects/{found.id}/jobs/5", json={"status": "failed"}, headers=admin, timeout=5)
+    it, asked, send = project.connect(NOTE_TOKEN, environ), [], requests.Session.send
+
+    def counted(self, request, **options):
+        if "/api/v4/" in request.url:
+            asked.append(request)
+            if len(asked) == since + 1:
+                requests.post(f"{control}faults", json={"count": 99, **fault}, headers=admin, timeout=5)
+        return send(self, request, **options)
+
+    monkeypatch.setattr(requests.Session, "send", counted)
+    told = ""
+    try:
+        COMMANDS[command](it, request_.iid)
+    except GitLabError as error:
+        told = str(error)
+    assert told or len(asked) <= since, "it ended well before, and in no other way"
+    assert not [it for it in ("\n", environ[NOTE_TOKEN], "not let") if it in told]
+
+
+def test_a_job_whose_pipeline_was_deleted_has_ended_and_one_that_the_token_may_not_see_has_not(remote):
+    environ = remote[1]()
+    assert project.connect(NOTE_TOKEN, environ).job(77).status == "deleted"
+    with pytest.raises(GitLabError, match="404"):
+        project.connect(NOTE_TOKEN, environ | {"CI_PROJECT_PATH": "demo/other"}).job(77)
