@@ -33,6 +33,11 @@ def test_a_push_to_develop_is_built_tested_and_deployed_to_staging(
     assert handed_on == f"SLIPWAY_IMAGE={delivery.image('staging')}\n"
     assert "@sha256:" in delivery.image("staging")
     assert delivery.names("production") == []
+    built = outcome.log("build")
+    assert "STEP 1" in built
+    assert "> Using cache" not in built and "Pushing cache" not in built, (
+        "a protected build takes no layers that a branch may have left"
+    )
 
 
 def test_main_waits_for_a_person_and_then_takes_the_very_digest_that_staging_runs(

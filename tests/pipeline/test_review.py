@@ -43,7 +43,8 @@ def pushed(delivery: Delivery) -> dict[str, str]:
         delivery.branch(branch)
         versions[branch] = delivery.release()
         number = delivery.merge_request(branch)
-        delivery.request(branch, number, "build", "review").expect()
+        built = delivery.request(branch, number, "build", "review").expect().log("build")
+        assert "Pushing cache" in built, "a branch's build may take what branches have left"
     return versions
 
 
