@@ -35,9 +35,8 @@ def test_a_push_to_develop_is_built_tested_and_deployed_to_staging(
     assert delivery.names("production") == []
     built = outcome.log("build")
     assert "STEP 1" in built
-    assert "> Using cache" not in built and "Pushing cache" not in built, (
-        "a protected build takes no layers that a branch may have left"
-    )
+    left = [line for line in built.splitlines() if "> Using cache" in line or "Pushing cache" in line]
+    assert left == [], "a protected build takes no layers that a branch may have left"
 
 
 def test_main_waits_for_a_person_and_then_takes_the_very_digest_that_staging_runs(

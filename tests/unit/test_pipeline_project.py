@@ -1,5 +1,8 @@
 """What jobs say to GitLab, against the stand-in: whose notes are theirs, on which merge requests, who is at fault."""
 
+import contextlib
+from types import SimpleNamespace
+
 import gitlab
 import pytest
 import requests
@@ -190,3 +193,43 @@ def test_a_job_whose_pipeline_was_deleted_has_ended_and_one_that_the_token_may_n
     assert project.connect(NOTE_TOKEN, environ).job(77).status == "deleted"
     with pytest.raises(GitLabError, match="404"):
         project.connect(NOTE_TOKEN, environ | {"CI_PROJECT_PATH": "demo/other"}).job(77)
+
+
+class Pages(list):
+    """A list as the client gives it: with the total that GitLab tells beside it."""
+
+    def __init__(self, items, total):
+        super().__init__(items)
+        self.total = total
+
+
+@pytest.fixture
+def listed(monkeypatch):
+    """A project whose merge requests and branches are these."""
+
+    def make(requests_, branches, total=None):
+        found = project.Project.__new__(project.Project)
+        whole = Pages([SimpleNamespace(name=it) for it in branches], total or len(branches))
+        found._remote = SimpleNamespace(
+            mergerequests=SimpleNamespace(list=lambda **_: Pages(requests_, len(requests_))),
+            branches=SimpleNamespace(list=lambda **_: whole),
+        )
+        monkeypatch.setattr(found, "_refusals", lambda what: contextlib.nullcontext())
+        return found
+
+    return make
+
+
+def of_fork(branch, state, fork):
+    return SimpleNamespace(source_branch=branch, state=state, iid=1, source_project_id=fork, target_project_id=1)
+
+
+def test_a_branch_is_not_done_with_because_a_forks_of_the_same_name_is(listed):
+    assert listed([of_fork("patch-1", "closed", 2)], ["patch-1"]).review_work() == [("patch-1", None)]
+    assert listed([of_fork("patch-1", "closed", None)], ["patch-1"]).review_work() == [("patch-1", None)]
+    assert listed([of_fork("patch-1", "closed", 1)], ["patch-1"]).review_work() == []
+
+
+def test_a_list_that_ended_early_decides_nothing(listed):
+    with pytest.raises(GitLabError, match="GitLab gave 1 of 2 branches: its list ended early"):
+        listed([], ["a"], total=2).review_work()
