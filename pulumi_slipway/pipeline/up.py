@@ -123,6 +123,7 @@ def past_locks(
         seen = []
         if jobs:
             jobs.leave()
+        why = "another job of it may be at work" if dead else why
         why = f" ({why})" if why else ""
         if clock() < deadline:
             if not waiting:

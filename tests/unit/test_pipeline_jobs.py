@@ -156,10 +156,11 @@ def test_what_is_lifted_is_forgotten_and_who_lifts_says_so_before(world):
     assert cluster.data.keys() == {"qa.job-5", "staging.job-9"}
 
 
-def test_of_two_that_find_a_dead_jobs_lock_the_one_that_sees_the_other_waits(world):
+def test_of_two_that_find_a_dead_jobs_lock_the_one_that_sees_the_other_waits(world, capsys):
     before = {"staging.job-5": "runner-1", "staging.job-6": "elsewhere"}
     cluster = world(before, {5: ("failed",), 6: ("running",)})
     assert go(wait=60.0) == (0, 5.0)
+    assert "(another job of it may be at work)" in capsys.readouterr().err
     assert cluster.data == before
 
 
