@@ -57,35 +57,40 @@ class Jobs:
         """
         self._write({self.own: socket.gethostname()})
         ended = run()
-        if (ended.status in BY_ITSELF and ended.signal is None) or held(ended.output):
-            self._write({self.own: None})
+        if ended.status in BY_ITSELF and ended.signal is None and not held(ended.output):
+            self.leave()
         return ended
 
-    def alone(self) -> bool:
-        """Says that this job is about to lift a lock, then whether no other of the stack may be at work.
+    def leave(self) -> None:
+        """Takes this job's number away: its engine is not at work."""
+        self._write({self.own: None})
+
+    def alone(self) -> list[str] | None:
+        """Says that this job is about to lift a lock, then which others of the stack are over; None: one may not be.
 
         Two that find a dead job's lock must not both lift it: the second would take the first one's own. Each says it
         before it looks, so that one of them at least sees the other, and waits.
         """
         if self.namespace is None:
-            return True
+            return []
         self._write({self.own: socket.gethostname()})
         try:
             others = [number for number in self._read() if number != self.own]
             project = connect(API_TOKEN, self.environ) or connect(NOTE_TOKEN, self.environ) if others else None
             now = datetime.now(UTC)
-            if project is None or all(over(project.job(int(number)), now) for number in others):
-                return True  # without a token nobody can tell: then only the lock's age has counted
+            if project is None:  # nobody can tell: then only the lock's age has counted
+                return []
+            if all(over(project.job(int(number)), now) for number in others):
+                return others
         except UserError:
             pass
-        self._write({self.own: None})
-        return False
+        self.leave()
+        return None
 
-    def forget(self, locks: Sequence[Lock]) -> None:
-        """Takes away the numbers of the jobs that made these locks, which are lifted."""
-        with suppress(UserError):
-            hosts = {lock.host for lock in locks}
-            self._write({it: None for it, host in self._read().items() if host in hosts and it != self.own})
+    def forget(self, numbers: Sequence[str]) -> None:
+        """Takes away the numbers of jobs that are over, once no lock of theirs is left."""
+        if numbers:
+            self._write(dict.fromkeys(numbers))
 
     def of(self, lock: Lock) -> tuple[Known, str]:
         """What is known of the job that made a lock, and the same for people."""

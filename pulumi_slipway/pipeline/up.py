@@ -99,7 +99,7 @@ def past_locks(
 
     A lock whose maker is at work on this very host is never lifted, whatever the job was told.
     """
-    deadline, waiting = clock() + locking.wait, False
+    deadline, waiting, seen = clock() + locking.wait, False, list[Lock]()
     while True:
         ended = start()
         found = locks.held(ended.output) if ended.status and not ended.signal else []
@@ -109,12 +109,21 @@ def past_locks(
         told = "; ".join(lock.told(now) for lock in found)
         judged = [locking.dead(lock, now, jobs) for lock in found]
         why = "; ".join(dict.fromkeys(why for _, why in judged if why))
-        if all(dead for dead, _ in judged) and (jobs is None or jobs.alone()):
+        dead = all(dead for dead, _ in judged)
+        gone = jobs.alone() if jobs and dead else []
+        if dead and gone is not None and jobs and seen != found:
+            seen = found  # it is looked at again now that others know: by now the lock may be that of a live one
+            continue
+        if dead and gone is not None:
             engine.say(f"stack {stack} is locked by {told}: left by a job that was killed, since {why}: lifting it")
             lift()
             if jobs:
-                jobs.forget(found)
+                jobs.forget(gone)
             continue
+        seen = []
+        if jobs:
+            jobs.leave()
+        why = "another job of it may be at work" if dead else why
         why = f" ({why})" if why else ""
         if clock() < deadline:
             if not waiting:

@@ -14,6 +14,7 @@ from pulumi_slipway.pipeline.project import JobState
 from pulumi_slipway.pipeline.up import Locking, StackLocked, past_locks
 
 HISTORIES = 4000 if os.environ.get("SLIPWAY_SOAK") else 200
+MADE = datetime.now(UTC).isoformat(timespec="seconds")
 STEPS = 400
 """Of a history at most; then every job that waits still gives up."""
 
@@ -28,7 +29,7 @@ class World:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.lock, self.engines, self.entries, self.states, self.wrong = None, set(), {}, {}, []
-        self.threads, self.turn, self.steps, self.lifted = {}, None, 0, 0
+        self.threads, self.turn, self.steps, self.lifted, self.serial = {}, None, 0, 0, 0
         self.changed = threading.Condition()
 
     def step(self, job, deadly=True):
@@ -114,10 +115,10 @@ class Job:
         world = self.world
         world.step(self)
         if world.lock is not None:
-            made = datetime.now(UTC).isoformat(timespec="seconds")
-            told = f"created by root@{world.lock.host} (pid 7) at {made}"
+            told = f"created by root@{world.lock.host} (pid {world.serial}) at {MADE}"
             return Ended(255, f"the stack is currently locked by 1 lock(s)\n  file:///s/1.json: {told}\n")
         world.lock = self
+        world.serial += 1
         world.engines.add(self.number)
         if len(world.engines) > 1:
             world.wrong.append(f"{sorted(world.engines)} are at work at once")
