@@ -114,6 +114,20 @@ def _review(given: Given) -> int:
     return command(project_directory(), given.branch, _locking(given))
 
 
+def _revoke(given: Given) -> int:
+    from pulumi_slipway.access.revoke import revoke  # noqa: PLC0415
+    from pulumi_slipway.cluster.client import connect  # noqa: PLC0415
+    from pulumi_slipway.pipeline import stack_files  # noqa: PLC0415
+
+    known = stack_files.environments(stack_files.load(project_directory(), given.stack))
+    if missing := sorted({*given.environments} - known.keys()):
+        raise UserError(f"Pulumi.{given.stack}.yaml has no environment {missing[0]}; there are: {', '.join(known)}")
+    chosen = {name: known[name] for name in given.environments or known}
+    ended = revoke(connect(), chosen, print)
+    print(f"{ended} tokens revoked; `pulumi up --stack {given.stack}` makes new ones")
+    return 0
+
+
 def _status(given: Given) -> int:
     from pulumi_slipway.cli import status  # noqa: PLC0415
 
@@ -231,6 +245,9 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument(f"--{flag}", help=text)
     made.add_argument("--directory", type=Path, default=Path(), metavar="PATH",
                       help="of the Pulumi project, below the repository's root (default: the root)")  # fmt: skip
+    ended = command("revoke", _revoke, "ends the pipeline's tokens at once, as an administrator of the cluster")
+    ended.add_argument("environments", nargs="*", metavar="environment", help="only these (default: all of the stack)")
+    ended.add_argument("--stack", default="access", help="whose environments (default: access)")
     command("schema", _schema, "the JSON Schema of a stack file, for editors")
     return parser
 

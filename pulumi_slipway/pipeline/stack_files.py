@@ -68,6 +68,16 @@ def environment(file: Text) -> tuple[str, str] | None:
     return str(block["name"]), str(block.get("namespace") or block["name"])
 
 
+def environments(file: Text) -> dict[str, str]:
+    """The namespaces of an access stack's environments, by name."""
+    block = file["config"].get(ACCESS)
+    named = block.get("environments") if isinstance(block, dict) else None
+    return {
+        str(name): str((it.get("namespace") if isinstance(it, dict) else None) or name)
+        for name, it in (named.items() if isinstance(named, dict) else ())
+    }
+
+
 def repositories(file: Text) -> list[str]:
     """Further repositories that images of the stack's environment may come from."""
     block = file["config"].get(ENVIRONMENT)

@@ -105,6 +105,13 @@ class Registry(Model):
     """Some registries ask for one. Default: none."""
 
 
+def _no_secrets(kind: str) -> str:
+    """What is named is readable for previews, too, which every branch may make."""
+    if kind == "secrets":
+        raise ValueError("must not be named: the deploy account has it already, and previews would read secrets")
+    return kind
+
+
 class Quota(Model):
     """What all pods of a namespace may take together (ResourceQuota, limits)."""
 
@@ -117,7 +124,9 @@ class Quota(Model):
 
 
 KindName = Annotated[
-    str, text(r"[a-z]+([.][a-z0-9]([-a-z0-9.]*[a-z0-9])?)?", 'must be a kind as kubectl names it, like "jobs.batch"')
+    str,
+    text(r"[a-z]+([.][a-z0-9]([-a-z0-9.]*[a-z0-9])?)?", 'must be a kind as kubectl names it, like "jobs.batch"'),
+    AfterValidator(_no_secrets),
 ]
 
 

@@ -4,9 +4,12 @@ Run with the token itself on the real API server; each was let in before the pol
 """
 
 import copy
+import subprocess
+import sys
 
 import httpx2
 import pytest
+from tenacity import Retrying, stop_after_delay, wait_fixed
 
 from pulumi_slipway.access.names import workload_guard_name
 from tests.engine.access_stack import AccessStack, kubernetes
@@ -150,3 +153,22 @@ def test_a_service_that_was_let_in_does_not_become_what_would_not_have_been(revi
         for change in ({"externalIPs": ["10.96.0.1"]}, {"type": "NodePort"}):
             headers = {"Content-Type": "application/merge-patch+json"}
             assert client.patch(f"{path}/meek", json={"spec": change}, headers=headers).status_code == 403
+
+
+def test_a_leaked_token_ends_with_one_command(review):
+    leaked = review.token("production")
+    path = f"{CORE}/namespaces/{review.namespace('production')}/configmaps"
+    with kubernetes(leaked) as client:
+        assert client.get(path).status_code == 200
+        command = [sys.executable, "-m", "pulumi_slipway.cli", "revoke", "production"]
+        said = subprocess.run(
+            command, cwd=review.run.directory, env=review.run.environ, capture_output=True, text=True, check=False
+        )
+        assert said.returncode == 0, said.stderr
+        assert f"production: {review.namespace('production')}/gitlab-deploy-token-" in said.stdout
+        assert "2 tokens revoked" in said.stdout
+        for attempt_ in Retrying(stop=stop_after_delay(30), wait=wait_fixed(0.5), reraise=True):
+            with attempt_:
+                assert client.get(path).status_code == 401
+    with kubernetes(review.token("review/*")) as other:
+        assert other.get(f"{CORE}/namespaces/{review.namespace('review')}/configmaps").status_code == 200
