@@ -133,7 +133,7 @@ class Environment(pulumi.ComponentResource):
             "environment": self._args.block(self._name, known),
             "workloads": {key: args.block(known) for key, args in workloads.items()},
         }
-        opened = [it for it in known.secrets if it.split(".")[0] not in ("secretEnv", "kubeconfig")]
+        opened = [it for it in known.secrets if it.split(".")[0] not in ("secret_env", "secretEnv", "kubeconfig")]
         if opened:
             raise UserError(
                 f"{known.where}: {', '.join(opened)}: is a secret and would be plain text in the cluster: give it to "
