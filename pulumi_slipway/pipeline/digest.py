@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pulumi_slipway.core.keys import PREFIX
+
 COUNTED = {
     "create": "create",
     "import": "create",
@@ -78,7 +80,8 @@ def digest(stack: str, preview: Mapping[str, Any]) -> Digest:
 def _change(step: Mapping[str, Any]) -> Change:
     kind, name = step["urn"].split("::")[-2:]
     provider = kind.rpartition("$")[2]
-    fields = [_field(path, step) for path in sorted(step.get("detailedDiff") or {})] if step["op"] != "create" else []
+    paths = sorted(step.get("detailedDiff") or {}, key=lambda path: (PREFIX in path, path))  # our own bookkeeping last
+    fields = [_field(path, step) for path in paths] if step["op"] != "create" else []
     shown = provider if provider.startswith(("pulumi:", "slipway:")) else provider.rpartition(":")[2]
     return Change(step["op"], shown, name, tuple(fields))
 

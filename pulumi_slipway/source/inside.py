@@ -30,7 +30,7 @@ def inside(prefix: str, path: Path) -> None:
         if not any(target.is_relative_to(root) for root in roots):
             leads = f"leads to {target}" if one.is_symlink() else "is"
             raise SourceError(
-                f"{prefix}: {one} {leads} outside of the project ({roots[0]}): sources stay inside: put the file there"
+                f"{prefix}: {one} {leads} outside of the project ({roots[-1]}): sources stay inside: put the file there"
             )
         if target.exists() and not (target.is_file() or target.is_dir()):
             raise SourceError(f"{prefix}: {one} is neither a file nor a directory: take it out")
