@@ -17,20 +17,20 @@ KUSTOMIZATIONS = ("kustomization.yaml", "kustomization.yml", "Kustomization")
 _REFERS = ("resources", "bases", "components", "crds", "configurations", "generators", "transformers", "validators")
 
 
-def project() -> Path:
-    """Where the project's files are: in a job's workspace they are links to them (pipeline/stack_files.py)."""
-    return Path("Pulumi.yaml").resolve().parent
+def project() -> tuple[Path, ...]:
+    """Where the project's files are: in a job's workspace (pipeline/stack_files.py) they are links to them."""
+    return Path.cwd().resolve(), Path("Pulumi.yaml").resolve().parent
 
 
 def inside(prefix: str, path: Path) -> None:
     """Raises SourceError where a file, or anything in a directory, is not below the project's directory."""
-    root = project()
+    roots = project()
     for count, one in enumerate(_walked(path)):
         target = one.resolve()
-        if not target.is_relative_to(root):
+        if not any(map(target.is_relative_to, roots)):
             leads = f"leads to {target}" if one.is_symlink() else "is"
             raise SourceError(
-                f"{prefix}: {one} {leads} outside of the project ({root}): sources stay inside: put the file there"
+                f"{prefix}: {one} {leads} outside of the project ({roots[-1]}): sources stay inside: put the file there"
             )
         if target.exists() and not (target.is_file() or target.is_dir()):
             raise SourceError(f"{prefix}: {one} is neither a file nor a directory: take it out")

@@ -60,14 +60,11 @@ def test_released_and_rolled_back_without_losing_a_request(source, strategy, sou
     assert set(sources.up().expect().changes) == {"same"}
 
 
-def test_a_change_of_its_configuration_is_a_release_and_a_rollback_gets_the_old_one(
-    sources, namespace, images, admin, tmp_path
-):
-    own = tmp_path / "own"
+def test_a_change_of_its_configuration_is_a_release_and_a_rollback_gets_the_old_one(sources, namespace, images, admin):
+    own = sources.directory / "own"
     own.mkdir()
     text = (EXAMPLES / "manifests" / "web.yaml").read_text()
     (own / "web.yaml").write_text(text)
-    (sources.directory / "own").symlink_to(own)
     workload = {**web("manifests", "rolling"), "source": {"manifests": "own/web.yaml"}}
     sources.configure(stack(namespace, web=workload)).up(SLIPWAY_IMAGE=images.v1).expect()
     (own / "web.yaml").write_text(text.replace("GREETING: hello", "GREETING: goodbye"))
