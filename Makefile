@@ -32,7 +32,7 @@ test: .venv      ## all tests: unit, component, engine and pipeline (on a sandbo
 	  $(PY) -m sandbox down --name test || exit 1; exit $$status
 
 test-fast: .venv ## what needs no sandbox: unit and component tests, for the loop while editing
-	@$(PY) -m pytest -n 2 -q tests/unit tests/component $(ARGS)
+	@$(PY) -m pytest -n 2 -q tests/unit tests/component tests/attacks/test_attack_*.py $(ARGS)
 
 # Without the sandbox's images: they are the same to the byte from one Python only, which is the sandbox's.
 pythons: .venv   ## unit and component tests on each Python that is installed, and with the lowest versions of what it needs

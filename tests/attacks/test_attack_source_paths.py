@@ -104,6 +104,15 @@ def test_a_pipe_is_not_read(project):
         inside("x", Path("chart"))
 
 
+def test_a_project_by_links_may_have_files_of_its_own(project, tmp_path, monkeypatch):
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "Pulumi.yaml").symlink_to(project / "Pulumi.yaml")
+    (here / "web.yaml").write_text("")
+    monkeypatch.chdir(here)
+    inside("x", Path("web.yaml"))
+
+
 def test_links_within_the_project_are_followed_in_a_jobs_workspace_too(project, monkeypatch):
     (project / "chart/values.yaml").symlink_to("../values.yaml")
     assert renderer().helm("web", Helm(chart="chart", values_files=("values.yaml",)))
