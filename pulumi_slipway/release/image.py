@@ -19,6 +19,7 @@ ACCEPT = ", ".join(
     ]
 )
 TIMEOUT_SECONDS = 10.0
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class ImageUnresolved(UserError):
@@ -61,6 +62,11 @@ def resolve(
             "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD) with an account that may read it"
         )
     found = answer.headers.get("docker-content-digest", digest or "")
+    if answer.status_code == 200 and (found != (digest or found) or (found and not DIGEST.fullmatch(found))):
+        raise ImageUnresolved(
+            f"image {image}: registry {host} shows it under another digest than {digest or 'a sha256'}: it, or "
+            "something between, is not what it should be"
+        )
     if answer.status_code != 200 or not found:
         raise ImageUnresolved(
             f"image {image}: registry {host} answers {answer.status_code} without a digest: try again later"

@@ -270,3 +270,17 @@ def test_a_registry_that_does_not_answer_is_told(nowhere):
 def test_a_digest_that_is_asked_for_is_the_one_that_is_given(nowhere):
     bare = Registry(lambda _: httpx2.Response(200))
     assert bare.resolve(f"{APP}@{OTHER}", nowhere) == f"{APP}@{OTHER}"
+
+
+@pytest.mark.parametrize(
+    ("reference", "header"),
+    [
+        (f"{APP}@{OTHER}", DIGEST),  # another image than the one that was approved
+        (f"{APP}:v1", "sha256:1"),
+        (f"{APP}:v1", f"{DIGEST} --privileged"),
+        (f"{APP}:v1", f"md5:{'a' * 32}"),
+    ],
+)
+def test_a_registry_that_shows_another_digest_is_not_believed(reference, header, nowhere):
+    lying = Registry(lambda _: httpx2.Response(200, headers={"docker-content-digest": header}))
+    assert "another digest than" in lying.refusal(reference, nowhere)
