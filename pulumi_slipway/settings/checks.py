@@ -22,6 +22,7 @@ from pulumi_slipway.settings.types import (
     Positive,
     Rule,
     Seconds,
+    SecretVariable,
     VariableName,
     duration,
     text,
@@ -111,7 +112,7 @@ class Http(Model):
     """Text that must be in the answer's first MiB. Default null: any answer."""
     headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
     """Headers of the request. Default: none."""
-    token_from_env: VariableName | None = None
+    token_from_env: SecretVariable | None = None
     """Variable of the job's environment with a bearer token for `url`. Default null."""
 
     @field_validator("headers")
@@ -149,7 +150,7 @@ class Prometheus(Model):
     """The most that is good. Default: 0.5 (seconds) with latency-p95, else none."""
     address: Address | None = None
     """Where Prometheus is, from the job. Default: the environment's `prometheus`."""
-    token_from_env: VariableName | None = None
+    token_from_env: SecretVariable | None = None
     """Variable of the job's environment with a bearer token for it. Default null."""
     window: Annotated[Seconds, duration(5, 86400)] = 60
     """How far a preset looks back: several scrapes, else there is no rate. Default 1m."""

@@ -233,6 +233,21 @@ WorkloadName = Annotated[
     ),
 ]
 VariableName = Annotated[str, text(_VARIABLE, "must be a variable's name: letters, digits and _, no digit first", 255)]
+_PIPELINES = re.compile(
+    r"PULUMI_.*|GITLAB_TOKEN|KUBE_(PREVIEW_)?TOKEN|KUBECONFIG.*|SLIPWAY_(NOTE|API)_TOKEN|CI_JOB_TOKEN|CI_REGISTRY_PASSWORD"
+    r"|CI_DEPLOY_PASSWORD|CI_REPOSITORY_URL|DOCKER_AUTH_CONFIG"
+)
+
+
+def _not_the_pipelines(name: str) -> str:
+    """What opens the cluster, the state or GitLab goes to no pod and to no address of a check."""
+    if _PIPELINES.fullmatch(name):
+        raise ValueError("must be a variable of the application's: this one is the pipeline's own credential")
+    return name
+
+
+SecretVariable = Annotated[VariableName, AfterValidator(_not_the_pipelines)]
+"""A variable of the job that holds a secret of the application's."""
 ImageReference = Annotated[
     str,
     text(

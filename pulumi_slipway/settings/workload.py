@@ -25,6 +25,7 @@ from pulumi_slipway.settings.types import (
     PlainText,
     Port,
     Seconds,
+    SecretVariable,
     VariableName,
     duration,
     duration_text,
@@ -57,7 +58,7 @@ BESIDE_A_SOURCE = {
 class FromEnv(Model):
     """A secret that the run's environment carries: a masked GitLab variable."""
 
-    from_env: VariableName
+    from_env: SecretVariable
     """Name of the variable."""
 
 

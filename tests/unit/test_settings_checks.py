@@ -13,6 +13,7 @@ from pulumi_slipway.settings.render import Renderer
 from pulumi_slipway.settings.secrets import Encrypted
 from pulumi_slipway.settings.shape import Shape
 from pulumi_slipway.settings.types import Model
+from pulumi_slipway.settings.workload import Workload
 
 
 class Stack(Model):
@@ -189,3 +190,14 @@ def test_the_docs_tell_the_presets_own_queries():
 @pytest.mark.parametrize("model", [Check, Http, Job, Prometheus])
 def test_the_docs_name_every_setting(model):
     assert not [field.alias for field in model.model_fields.values() if f"`{field.alias}`" not in DOCS]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["KUBE_TOKEN", "PULUMI_CONFIG_PASSPHRASE", "KUBECONFIG", "CI_JOB_TOKEN", "GITLAB_TOKEN"],
+)
+def test_the_pipelines_own_credentials_go_to_no_check_and_no_pod(name):
+    check = {"http": {"url": "https://elsewhere.example.com", "tokenFromEnv": name}}
+    for settings in ({"checks": {"a": check}}, {"secretEnv": {"A": {"fromEnv": name}}}):
+        with pytest.raises(ValidationError, match="this one is the pipeline's own credential"):
+            Workload.model_validate(settings, by_name=False)

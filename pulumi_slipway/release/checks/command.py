@@ -23,6 +23,11 @@ INCONCLUSIVE_EXIT = 75
 KEPT_BYTES = 8192
 """Of what a program writes, from its end."""
 
+WITHHELD = (
+    "GITLAB_TOKEN", "SLIPWAY_NOTE_TOKEN", "SLIPWAY_API_TOKEN", "KUBE_TOKEN", "KUBE_PREVIEW_TOKEN", "KUBECONFIG_FILE",
+    "KUBECONFIG_PREVIEW_FILE", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD", "DOCKER_AUTH_CONFIG",
+)  # fmt: skip
+
 KILL_SECONDS = 10.0
 """For the supervisor to end everything; it gives up by itself before."""
 
@@ -30,15 +35,15 @@ KILL_SECONDS = 10.0
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """The job's environment as far as a command gets it.
 
-    Left out: GitLab's administrative token, and whatever is Pulumi's. With the passphrase one reads every secret of the
-    stack, and PULUMI_CONFIG, which the engine sets, has them all decrypted.
+    Left out: the pipeline's credentials, and whatever is Pulumi's. With the passphrase one reads every secret of the
+    stack, and PULUMI_CONFIG, which the engine sets, has them all decrypted. KUBECONFIG stays: checks call kubectl.
     """
     return {name: value for name, value in environment.items() if not is_withheld(name)}
 
 
 def is_withheld(variable: str) -> bool:
     """Whether a command does not get this variable of the job."""
-    return variable.startswith("PULUMI_") or variable == "GITLAB_TOKEN"
+    return variable.startswith("PULUMI_") or variable in WITHHELD
 
 
 @dataclass(frozen=True)
