@@ -116,7 +116,7 @@ class Job:
         world.step(self)
         if world.lock is not None:
             told = f"created by root@{world.lock.host} (pid {world.serial}) at {MADE}"
-            return Ended(255, f"the stack is currently locked by 1 lock(s)\n  file:///s/1.json: {told}\n")
+            return Ended(255, f"error: the stack is currently locked by 1 lock(s)\n  file:///s/1.json: {told}\n")
         world.lock = self
         world.serial += 1
         world.engines.add(self.number)
