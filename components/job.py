@@ -19,7 +19,7 @@ from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.jobs import failed, find, look
 from pulumi_slipway.release.manifests import MANAGER
 from pulumi_slipway.release.watch import Watch
-from pulumi_slipway.source.images import containers
+from pulumi_slipway.source.images import images
 
 GONE_SECONDS = 60
 AWAITED_SECONDS = 600
@@ -47,7 +47,9 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
         assert one.live is not None  # noqa: S101
         wanted["metadata"]["annotations"][OBSERVED] = f"failed, was {one.live['metadata']['uid']}"
     log = Log(opts.parent)
-    replaced = one.live["metadata"]["uid"] if one.live and (failed(one.live) or _differs(one)) else None
+    # A Job's template can't change, and one that has failed is over.
+    ends = one.live and (failed(one.live) or images(one.wanted.manifest) != images(one.live))
+    replaced = one.live["metadata"]["uid"] if one.live and ends else None
     here = (planned.client, subject.namespace, one.wanted.name)
     watch = Watch(f"Job {one.wanted.name}", lambda: look(*here, replaced), log.info)
     program.waiting(watch.why)
@@ -66,12 +68,6 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
     works = Works([clear, lambda _: watch.begin()], update=[again])
     opts = pulumi.ResourceOptions.merge(opts, more)
     return [KubernetesObject("Job", one.resource_name(name), wanted, planned.before_write, works, opts)]
-
-
-def _differs(one: ExtraObject) -> bool:
-    """Whether the live Job runs something else: a Job's template can't change."""
-    wanted, live = ([it["image"] for it in containers(of)] for of in (one.wanted.manifest, one.live))
-    return wanted != live
 
 
 def _delete(planned: Planned, one: ExtraObject) -> None:

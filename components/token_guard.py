@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 
 import pulumi
-import pulumi_kubernetes as k8s
 
 from pulumi_slipway.access.names import guard_name
-from pulumi_slipway.components.metadata import metadata
+from pulumi_slipway.components.admission_policy import deny
 
 
 @dataclass
@@ -27,33 +26,17 @@ class TokenGuard(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: TokenGuardArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("slipway:index:TokenGuard", name, None, opts)
-        called = guard_name(args.namespace)
         user = f"system:serviceaccount:{args.namespace}:{args.account}"
-        policy = k8s.admissionregistration.v1.ValidatingAdmissionPolicy(
-            f"{name}-policy",
-            metadata=metadata(called, args.environment),
-            spec={
-                "failure_policy": "Fail",
-                "match_constraints": {
-                    "resource_rules": [
-                        {"api_groups": [""], "api_versions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
-                    ]
-                },
-                "match_conditions": [{"name": "account", "expression": f"request.userInfo.username == '{user}'"}],
-                "validations": [
-                    {
-                        "expression": "object.type != 'kubernetes.io/service-account-token'",
-                        "message": f"{args.account} may not mint tokens",
-                        "reason": "Forbidden",
-                    }
-                ],
-            },
-            opts=pulumi.ResourceOptions(parent=self),
-        )
-        k8s.admissionregistration.v1.ValidatingAdmissionPolicyBinding(
-            f"{name}-binding",
-            metadata=metadata(called, args.environment),
-            spec={"policy_name": called, "validation_actions": ["Deny"]},
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[policy]),
-        )
+        rule = {"api_groups": [""], "api_versions": ["v1"], "operations": ["CREATE"], "resources": ["secrets"]}
+        spec = {
+            "match_constraints": {"resource_rules": [rule]},
+            "validations": [
+                {
+                    "expression": "object.type != 'kubernetes.io/service-account-token'",
+                    "message": f"{args.account} may not mint tokens",
+                    "reason": "Forbidden",
+                }
+            ],
+        }
+        deny(self, name, guard_name(args.namespace), args.environment, user, spec)
         self.register_outputs({})

@@ -32,16 +32,16 @@ def stop(project: Path, branch: str, locking: Locking) -> int:
     """
     stack = names.stack(branch)
     with stack_files.workspace(project, stack, stack_files.NO_SETTINGS) as directory:
-        if stack not in stacks(directory):
+        if stack not in backend(directory):
             engine.say(f"stack {stack} of branch {branch} is not there: nothing to stop")
             return 0
         return _destroy(stack, directory, locking)
 
 
-def stacks(directory: Path) -> list[str]:
-    """The stacks of review environments that the backend holds."""
+def backend(directory: Path) -> dict[str, int]:
+    """The stacks that the backend holds, each with the number of its resources."""
     listed = json.loads(engine.read(["stack", "ls", "--json"], directory=directory))
-    return sorted(entry["name"] for entry in listed if entry["name"].startswith(names.PREFIX))
+    return {it["name"]: int(it.get("resourceCount") or 0) for it in listed}
 
 
 def _destroy(stack: str, directory: Path, locking: Locking) -> int:

@@ -4,7 +4,6 @@ By their labels, through the API. Nothing that a branch has written is run: its 
 which the engine would execute, in a protected job.
 """
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +16,9 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import ENVIRONMENT_LABEL
 from pulumi_slipway.pipeline import engine, names, stack_files
 from pulumi_slipway.pipeline.project import Project
+from pulumi_slipway.pipeline.review import SETTINGS, backend
 from pulumi_slipway.release.manifests import ownership
 
-SETTINGS = "review"
-"""Pulumi.review.yaml of the default branch says in which namespace they are."""
 STACK = re.compile(rf"{names.PREFIX}([a-z0-9]+(-[a-z0-9]+)*-)?[a-z2-7]{{{names.HASH}}}")
 """How the stack of a review environment is called, and a stack of somebody's own most likely not."""
 
@@ -39,8 +37,9 @@ def sweep(project: Path, gitlab: Project, *, dry_run: bool = False) -> int:
         raise UserError(f"Pulumi.{SETTINGS}.yaml: slipway:environment is missing: where are the review environments?")
     client, namespace, failed = cluster.connect(), where[1], []
     with stack_files.workspace(project, SETTINGS, stack_files.NO_SETTINGS) as directory:
+        keep = kept(gitlab)
         for stack, resources in stacks(directory):
-            if stack in kept(gitlab):
+            if stack in keep or stack in kept(gitlab):
                 continue
             try:
                 _take_away(client, namespace, stack, resources, directory, dry_run=dry_run)
@@ -64,8 +63,7 @@ def kept(gitlab: Project) -> set[str]:
 
 def stacks(directory: Path) -> list[tuple[str, int]]:
     """The stacks of review environments that the backend holds, each with the number of its resources."""
-    listed = json.loads(engine.read(["stack", "ls", "--json"], directory=directory))
-    return sorted((it["name"], int(it.get("resourceCount") or 0)) for it in listed if STACK.fullmatch(it["name"]))
+    return sorted((name, count) for name, count in backend(directory).items() if STACK.fullmatch(name))
 
 
 def labelled(client: Client, namespace: str, environment: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.release.jobs import JOB
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import refuse_foreign
-from pulumi_slipway.source.images import containers, pod_specs
+from pulumi_slipway.source.images import images, pod_specs
 from pulumi_slipway.source.rendered import Rendered, filled, readable
 
 KEPT = ("PersistentVolumeClaim", "PersistentVolume", "CustomResourceDefinition")
@@ -96,13 +96,9 @@ def extra_objects(
 def _with_login(manifest: Manifest, secret: str | None, live: Manifest | None) -> Manifest:
     """With the environment's pull secret where its pods name none; what runs without it is left so with its image."""
     without = live is not None and not any(spec.get("imagePullSecrets") for spec in pod_specs(live))
-    if not secret or (without and _images(live) == _images(manifest)):
+    if not secret or (without and images(live) == images(manifest)):
         return manifest
     whole: dict[str, Any] = json.loads(json.dumps(manifest))
     for spec in pod_specs(whole):
         spec["imagePullSecrets"] = spec.get("imagePullSecrets") or [{"name": secret}]
     return whole
-
-
-def _images(manifest: Manifest | None) -> list[str]:
-    return [str(it["image"]) for it in containers(manifest)]

@@ -62,7 +62,7 @@ def resolve(
             "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD) with an account that may read it"
         )
     found = answer.headers.get("docker-content-digest", digest or "")
-    if answer.status_code == 200 and (found != (digest or found) or (found and not DIGEST.fullmatch(found))):
+    if answer.status_code == 200 and found and (found != (digest or found) or not DIGEST.fullmatch(found)):
         raise ImageUnresolved(
             f"image {image}: registry {host} shows it under another digest than {digest or 'a sha256'}: it, or "
             "something between, is not what it should be"

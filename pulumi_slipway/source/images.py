@@ -24,6 +24,11 @@ def containers(node: object) -> Iterator[dict[str, Any]]:
             yield from containers(value)
 
 
+def images(node: object) -> list[str]:
+    """The images of all its containers, in their order."""
+    return [str(it["image"]) for it in containers(node)]
+
+
 def pod_specs(node: object) -> Iterator[dict[str, Any]]:
     """What each pod is to be that an object makes: its own, of its template, of a template of Jobs."""
     if not isinstance(node, dict):

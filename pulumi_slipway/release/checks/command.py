@@ -16,17 +16,13 @@ from pulumi_slipway.cluster.time_limit import POLL_SECONDS, Stopped
 from pulumi_slipway.release.checks import supervisor
 from pulumi_slipway.release.checks.model import Reading, Status, Target
 from pulumi_slipway.release.checks.wording import filled, number
+from pulumi_slipway.settings.types import CREDENTIALS
 
 INCONCLUSIVE_EXIT = 75
 """EX_TEMPFAIL of sysexits.h: "try again later"."""
 
 KEPT_BYTES = 8192
 """Of what a program writes, from its end."""
-
-WITHHELD = (
-    "GITLAB_TOKEN", "SLIPWAY_NOTE_TOKEN", "SLIPWAY_API_TOKEN", "KUBE_TOKEN", "KUBE_PREVIEW_TOKEN", "KUBECONFIG_FILE",
-    "KUBECONFIG_PREVIEW_FILE", "CI_REGISTRY_PASSWORD", "CI_DEPLOY_PASSWORD", "DOCKER_AUTH_CONFIG",
-)  # fmt: skip
 
 KILL_SECONDS = 10.0
 """For the supervisor to end everything; it gives up by itself before."""
@@ -43,7 +39,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 
 def is_withheld(variable: str) -> bool:
     """Whether a command does not get this variable of the job."""
-    return variable.startswith("PULUMI_") or variable in WITHHELD
+    return variable.startswith("PULUMI_") or variable in CREDENTIALS
 
 
 @dataclass(frozen=True)
