@@ -26,8 +26,8 @@ from sandbox.load import Load
 
 console = Console()
 WORKLOAD = Workload(replicas=3)
-DRAINED = 4.0
-"""Seconds until the old pods of a release are gone: their preStop is 3 s."""
+DRAINED = 6.0
+"""Seconds until the old pods of a release are gone: their preStop is 5 s."""
 NAMESPACES = ("bench-rolling", "bench-blue-green", "bench-kubectl", "bench-helm", "bench-bare")
 CHECKED = {
     "replicas": 3,

@@ -92,7 +92,7 @@ def main() -> int:
         with Load(f"http://{address}:80/", rate=RATE) as load:
             time.sleep(1)
             release(what, "production", load, image)
-            time.sleep(4)  # until the last old pod is gone: its preStop is 3 s
+            time.sleep(6)  # until the last old pod is gone: its preStop is 5 s
         rows[-1] = Row(**{**vars(rows[-1]), "load": load.result})
     console.print(table(rows), soft_wrap=False)
     look_around(name, address)

@@ -561,7 +561,7 @@ def test_no_request_is_lost_by_default(cluster, strategy):
         assert whole["progressDeadlineSeconds"] == 300
         assert container["readinessProbe"]["tcpSocket"] == {"port": "http"}
         assert container["ports"] == [{"name": "http", "containerPort": 3000, "protocol": "TCP"}]
-        assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 3}}}
+        assert container["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
         assert pod["terminationGracePeriodSeconds"] == 30
         assert pod["topologySpreadConstraints"][0]["topologyKey"] == "kubernetes.io/hostname"
         assert budget["selector"]["matchLabels"].items() <= whole["selector"]["matchLabels"].items()

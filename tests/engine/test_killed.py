@@ -13,7 +13,7 @@ from tests.engine.harness import Running, app, stack
 from tests.engine.strategies import served, soak, some, under
 
 POINTS = 24 if os.environ.get("SLIPWAY_SOAK") else 2
-DRAINED = 4.0
+DRAINED = 6.0
 STATE_AT_THE_END = {"PULUMI_SKIP_CHECKPOINTS": "true"}
 """The engine writes its state once: a run that is killed leaves the one before it (docs/state.md)."""
 

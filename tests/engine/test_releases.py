@@ -11,7 +11,7 @@ from tests.engine.cluster_view import outcomes, pods, records, sizes
 from tests.engine.harness import RATE, Project, stack
 from tests.engine.strategies import NAMES, deployment_name, served, serving, some, under
 
-DRAINED = 4.0  # the old pods' preStop is 3 s
+DRAINED = 6.0  # the old pods' preStop is 5 s
 
 
 @pytest.fixture(params=NAMES)
