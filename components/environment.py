@@ -47,6 +47,10 @@ class EnvironmentArgs:
     repositories: Sequence[str] | None = None
     """Further repositories that images may be promoted from."""
     policy: Block | None = None
+    freeze: Sequence[Block] | None = None
+    """Times in which no release comes here."""
+    windows: Sequence[Block] | None = None
+    """The only times in which releases come here."""
     labels: Texts | None = None
     remove: Sequence[str] | None = None
     """Workloads that were taken out of `workloads` to be deleted."""

@@ -1,9 +1,11 @@
 """What an environment's workloads need to be planned: the cluster is asked, and nothing is declared yet."""
 
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pulumi
 from lightkube import Client
@@ -28,6 +30,7 @@ from pulumi_slipway.preflight.environment import (
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.preflight.windows import NoReleaseNow, closed, refuse_releases
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -91,6 +94,7 @@ class Planner:
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
             refuse_immutable(prepared.values())
+            self._refuse_at_this_time(prepared, run, preview=preview)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):
                     self.log.warn(line)
@@ -109,6 +113,17 @@ class Planner:
             )
             for key, it in prepared.items()
         }
+
+    def _refuse_at_this_time(self, prepared: Mapping[str, Prepared], run: Run, *, preview: bool) -> None:
+        why = closed(self.settings, datetime.now(UTC), os.environ)
+        try:
+            told = refuse_releases(prepared, run.only or prepared, run.action, run.override, why)
+        except NoReleaseNow as error:
+            if not preview:
+                raise NoReleaseNow(f"environment {self.settings.name} {error}") from None
+            told = str(error)
+        if told:
+            self.log.warn(f"environment {self.settings.name} {told}")
 
     def _subjects(self, workloads: Mapping[str, WorkloadSettings]) -> dict[str, Subject]:
         """The workloads with what their sources define; raises UserError with what is wrong in any of them."""

@@ -17,6 +17,7 @@ from pulumi_slipway.settings.types import (
     VariableName,
     duration,
 )
+from pulumi_slipway.settings.windows import Freeze, Window
 
 Level = Literal["off", "warn", "deny"]
 
@@ -76,6 +77,11 @@ class Environment(Model):
     ($CI_REGISTRY_IMAGE) and that of what is live here. Default: none."""
     policy: Policy = Field(default_factory=Policy)
     """What objects must not have."""
+    freeze: tuple[Freeze, ...] = ()
+    """Times in which no release comes here, beside GitLab's own deploy freezes ($CI_DEPLOY_FREEZE). Rollback and abort
+    always pass; SLIPWAY_OVERRIDE=<why> lets one release through. Default: none."""
+    windows: tuple[Window, ...] = ()
+    """The only times in which releases come here, where there are any. Default: any time."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""
     remove: tuple[DnsLabel, ...] = ()
