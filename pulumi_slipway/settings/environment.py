@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pulumi_slipway.settings.checks import Address
+from pulumi_slipway.settings.notices import Notice
 from pulumi_slipway.settings.types import (
     DnsLabel,
     DnsName,
@@ -82,6 +83,8 @@ class Environment(Model):
     always pass; SLIPWAY_OVERRIDE=<why> lets one release through. Default: none."""
     windows: tuple[Window, ...] = ()
     """The only times in which releases come here, where there are any. Default: any time."""
+    notices: tuple[Notice, ...] = ()
+    """Who is told what became of a release, by `slipway up` and the other jobs of the pipeline. Default: nobody."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""
     remove: tuple[DnsLabel, ...] = ()
