@@ -24,6 +24,7 @@ from pulumi_slipway.preflight.environment import (
     ledgers_before,
     needed_rights,
     policy_warnings,
+    refuse_own_names,
     refuse_shared_objects,
     refuse_shared_pods,
 )
@@ -76,6 +77,7 @@ class Planner:
         subjects = self._subjects(workloads)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
+        refuse_own_names([*subjects.values()])
         exists = self._namespace(kinds, subjects, preview=preview)
         with cluster.as_preflight_error(self.client):
             found = self._settled() if exists else None

@@ -8,11 +8,12 @@ from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.cluster.rights import READ, WRITE, Right, rights
-from pulumi_slipway.core.keys import LEFT
+from pulumi_slipway.core.keys import JOBS, LEFT
 from pulumi_slipway.core.model import Manifest, Record
 from pulumi_slipway.preflight import policy
 from pulumi_slipway.release import checks, ledger, manifests
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import SUFFIXES
 from pulumi_slipway.release.prepare import Prepared
 from pulumi_slipway.release.promotion import deployed_again
 from pulumi_slipway.settings import Environment as EnvironmentSettings
@@ -78,6 +79,30 @@ def refuse_shared_objects(subjects: Iterable[Subject]) -> None:
                 for (one, two), objects in shared.items()
             )
         )
+
+
+def refuse_own_names(subjects: Sequence[Subject]) -> None:
+    """Refuses a source's object that has the name of one that a run keeps for itself; raises SourceError.
+
+    Else a source could write a workload's ledger, or be taken for a release.
+    """
+    own = {
+        (kind, f"{subject.name}{suffix}"): f"workload {subject.name}'s own"
+        for subject in subjects
+        for kind, suffixes in SUFFIXES.items()
+        for suffix in suffixes
+        if suffix
+    }
+    for subject in subjects:
+        for other in subject.source.others if subject.source else ():
+            whose = own.get((other.kind, other.name))
+            if other.kind == "ConfigMap" and (other.name.startswith(LEFT) or other.name == JOBS):
+                whose = "Slipway's own"
+            if whose:
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: {other.kind} {other.name} ({other.place}) has the name "
+                    f"of {whose}: call it something else"
+                )
 
 
 def _defined(subject: Subject, other: Rendered) -> bool:
