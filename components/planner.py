@@ -19,9 +19,7 @@ from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.preflight.environment import (
-    Ledgers,
     kinds_brought,
-    ledgers_before,
     needed_rights,
     policy_warnings,
     refuse_own_names,
@@ -29,6 +27,7 @@ from pulumi_slipway.preflight.environment import (
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.preflight.ledgers import Ledgers, ledgers_before
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -90,7 +89,7 @@ class Planner:
                 for line in removed(gone, settings, self.before_write.state):
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
-            offered = ledgers_before(self.client, settings)
+            offered = ledgers_before(self.client, settings, [*subjects])
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
             refuse_immutable(prepared.values())
             if whole:
