@@ -21,15 +21,15 @@ from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.preflight.environment import (
-    Ledgers,
     kinds_brought,
-    ledgers_before,
     needed_rights,
     policy_warnings,
+    refuse_own_names,
     refuse_shared_objects,
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.preflight.ledgers import Ledgers, ledgers_before
 from pulumi_slipway.preflight.windows import NoReleaseNow, closed, refuse_releases
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
@@ -79,6 +79,7 @@ class Planner:
         subjects = self._subjects(workloads)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
+        refuse_own_names([*subjects.values()])
         exists = self._namespace(kinds, subjects, preview=preview)
         with cluster.as_preflight_error(self.client):
             found = self._settled() if exists else None
@@ -91,7 +92,7 @@ class Planner:
                 for line in removed(gone, settings, self.before_write.state):
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
-            offered = ledgers_before(self.client, settings)
+            offered = ledgers_before(self.client, settings, [*subjects])
             prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
             refuse_immutable(prepared.values())
             self._refuse_at_this_time(prepared, run, preview=preview)

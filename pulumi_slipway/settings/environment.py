@@ -15,6 +15,7 @@ from pulumi_slipway.settings.types import (
     Model,
     Repository,
     Seconds,
+    Server,
     VariableName,
     duration,
 )
@@ -66,6 +67,9 @@ class Environment(Model):
     """The environment, as in `slipway:access.environments`; it is a label on every object."""
     namespace: DnsLabel = Field(default_factory=lambda data: data.get("name", ""), validate_default=False)
     """Namespace in the cluster. Default: `name`."""
+    server: Server | None = None
+    """Its API server: a kubeconfig of another is refused, also one that whoever starts a pipeline brings. Default null:
+    any."""
     image_pull_secret: DnsName | None = None
     """Secret to pull images with; the access stack makes `gitlab-registry`. Default null: images are public."""
     prometheus: Address | None = None
