@@ -160,6 +160,13 @@ def _init(given: Given) -> int:
     return 0
 
 
+def _explain(given: Given) -> int:
+    from pulumi_slipway.cli.explain import explain  # noqa: PLC0415
+
+    explain(given.setting)
+    return 0
+
+
 def _schema(_: Given) -> int:
     from pulumi_slipway.settings.schema import schema  # noqa: PLC0415
 
@@ -257,6 +264,8 @@ def _parser() -> argparse.ArgumentParser:
     ended = command("revoke", _revoke, "ends the pipeline's tokens at once, as an administrator of the cluster")
     ended.add_argument("environments", nargs="*", metavar="environment", help="only these (default: all of the stack)")
     ended.add_argument("--stack", default="access", help="whose environments (default: access)")
+    setting = command("explain", _explain, "what a setting means, what it takes, its default and an example")
+    setting.add_argument("setting", nargs="?", default="", help="like workloads.web.strategy (default: the blocks)")
     command("schema", _schema, "the JSON Schema of a stack file, for editors")
     return parser
 

@@ -13,7 +13,7 @@ class Service(Model):
     port: Port = 80
     """Its port. Default 80."""
     type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
-    """Default ClusterIP: nothing outside the cluster reaches it but through an Ingress."""
+    """Type of the Service. Default ClusterIP: nothing outside the cluster reaches it but through an Ingress."""
 
 
 class Ingress(Model):

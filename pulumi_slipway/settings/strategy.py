@@ -66,7 +66,7 @@ class Canary(Model):
     """A few pods run the release beside the stable ones, in growing numbers, before those take it too."""
 
     steps: Annotated[tuple[CanaryStep, ...], Field(min_length=1, max_length=20)] = (CanaryStep(replicas=1, pause=300),)
-    """Default: one pod for 300s (the article's)."""
+    """What the canary passes, one after the other. Default: one pod for 300s (the article's)."""
     checks: CheckNames | None = None
     """Checks that run during every pause and end it early by failing. Default null: all of the workload's; where it
     has none, an error rate of at most 1 % by Prometheus (the preset success-rate)."""

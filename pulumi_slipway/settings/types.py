@@ -67,12 +67,12 @@ def whole(least: int, most: int | None = None) -> Rule:
 
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_DURATION = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+DURATION = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 
 
 def seconds_of(text: str) -> int:
     """Seconds of "90d", "8760h", "1h30m", "300s"; raises ValueError for anything else."""
-    if not text or not re.fullmatch(_DURATION, text, re.ASCII):
+    if not text or not re.fullmatch(DURATION, text, re.ASCII):
         raise ValueError("not a duration")
     return sum(int(count) * UNITS[unit] for count, unit in re.findall(r"([0-9]+)([dhms])", text))
 
@@ -99,7 +99,7 @@ def duration(least: int, most: int) -> Rule:
             raise ValueError(allowed)
         return found
 
-    as_text = {"type": "string", "pattern": _DURATION, "minLength": 2}
+    as_text = {"type": "string", "pattern": DURATION, "minLength": 2}
     return Rule(parse, {"anyOf": [{"type": "integer", "minimum": least, "maximum": most}, as_text]})
 
 
