@@ -14,9 +14,9 @@ from pulumi_slipway.settings.reference import Setting, settings
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 HEAD = """# Settings
 
-Every setting of a stack file, `Pulumi.<stack>.yaml`, below `config:`. In a terminal: `slipway explain
-workloads.web.replicas`; in an editor: `slipway schema > slipway.schema.json`. A duration is written as `300s`, `10m`, `12h`
-or `90d`.
+Every setting of a stack file, `Pulumi.<stack>.yaml`, below `config:`. In a terminal:
+`slipway explain workloads.web.replicas`; in an editor: `slipway schema > slipway.schema.json`. A duration is written as
+`300s`, `10m`, `12h` or `90d`.
 """
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from pulumi_slipway.components.program_workloads import ProgramWorkloads
 from pulumi_slipway.components.state import LastState
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.release.interrupt import Interrupt
@@ -50,8 +51,7 @@ class BeforeWrite:
         self.works: dict[tuple[str, str], Works] = {}
         """By type and name of the resource."""
         self.state = LastState()
-        self.alone: list[str] = []
-        """The workloads that are components of their own, in the order of planning."""
+        self.workloads = ProgramWorkloads()
         self._hook = pulumi.ResourceHook("before-write", self._run)
 
     @classmethod

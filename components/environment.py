@@ -115,7 +115,7 @@ class Environment(pulumi.ComponentResource):
             )
         key = args.name or resource
         settings = self._read({key: args}, Resolver(f"workload {resource}"))
-        others = self._planner.before_write.alone
+        others = self._planner.before_write.workloads.alone
         if others and os.environ.get(IMAGE) and not os.environ.get(variable(key)):
             raise UserError(
                 f"{IMAGE}: does not say whether it is for {others[-1]} or {key}; use {variable(others[-1])} or "

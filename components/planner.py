@@ -77,6 +77,8 @@ class Planner:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
         subjects = self._subjects(workloads)
+        server = self.client.config.cluster.server if self.client.config.cluster else ""
+        self.before_write.workloads.claim(server, settings.namespace, subjects, settings.name)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
         refuse_own_names([*subjects.values()])

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import pulumi
@@ -58,6 +59,8 @@ class Release:
         self._passed = LEDGER not in plan.gates
         """Whether the release is where the plan wants it."""
         self._failed = False
+        self._found: Reached | None = None
+        self._asking = Lock()
         self._done = asyncio.Event()
         self._log = Log(parent)
         self._log.info(f"{name}: {_announced(plan.phase, moves=plan.moves)}: {plan.why}")
@@ -85,8 +88,9 @@ class Release:
                 await asyncio.wait((written, told), return_when=asyncio.FIRST_COMPLETED)
                 if written.done():
                     written.exception()  # why it is not written, the engine has told
-            passed, last = preview or self._passed, self._conductor.book.last
-            return getattr(Reached.of(self._prepared, last, passed=passed, failed=self._failed), name)
+            if preview or (self._passed and self._prepared.plan.phase is Phase.HEALTHY):
+                return getattr(Reached.planned(self._prepared), name)
+            return getattr(await asyncio.to_thread(self._seen), name)
 
         async def always(it: bool) -> bool:
             return it
@@ -135,7 +139,14 @@ class Release:
         live = prepared.world.live("ConfigMap", ledger.SUFFIX)
         book = ledger.Book(
             prepared.world.observed.ledger,
-            Writer(self._planned.client, subject.name, subject.namespace, subject.labels, live),
+            Writer(
+                self._planned.client,
+                subject.name,
+                subject.namespace,
+                subject.labels,
+                live,
+                annotations={STACK: this_stack()},
+            ),
             keep=subject.workload.keep_releases,
         )
         return Conductor(
@@ -177,11 +188,20 @@ class Release:
         except Exception as end:
             self._failed = True
             at_end(self._name, self._conductor.standing(end))
+            self._seen()
             outputs_settled()
             what = "was interrupted" if isinstance(end, Interrupted) else "failed"
             raise UserError(
                 f"release {self._prepared.plan.release.id} {what}: the line of `{self._name}:` says more"
             ) from None
+
+    def _seen(self) -> Reached:
+        """Where users are by the cluster, for a run that did not get there; it is asked once."""
+        with self._asking:
+            if self._found is None:
+                observed, shares = self._conductor.seen() or (self._prepared.world.observed, {})
+                self._found = Reached.seen(self._prepared, observed, shares, failed=self._failed)
+            return self._found
 
     def _standing(self) -> str:
         """How things are where no gate has told: the provider was refused, or the run ended between two gates."""

@@ -47,7 +47,8 @@ class Workload(pulumi.ComponentResource):
     """
 
     release: pulumi.Output[str]
-    """Id of the release that users are on: what was reached, never what was wished. In a preview: what it will be."""
+    """Id of the release that users are on: what was reached, never what was wished; one that is Paused is not it. In a
+    preview: what it will be."""
     image: pulumi.Output[str]
     """Its image, by digest."""
     phase: pulumi.Output[str]
@@ -57,7 +58,7 @@ class Workload(pulumi.ComponentResource):
     step: pulumi.Output[int]
     """Of a canary's steps those that are passed; 0 where no canary waits."""
     weight: pulumi.Output[int]
-    """Percent of the pods that run a canary's release; 0 where none waits."""
+    """Percent of the pods behind the Service that run a canary's release; 0 where none waits."""
     url: pulumi.Output[str]
     """Where users reach it: its ingress, else the Service's address in the cluster."""
     preview_service: pulumi.Output[str | None]

@@ -8,7 +8,7 @@ import httpx2
 from lightkube import Client
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, CheckResult, Event, Moment, Phase, Pool, TrackName
+from pulumi_slipway.core.model import HOME, CheckResult, Event, Moment, Observed, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -35,6 +35,7 @@ from pulumi_slipway.release.interrupt import Interrupt
 from pulumi_slipway.release.ledger import Book
 from pulumi_slipway.release.live import Live
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import observe, snapshot
 from pulumi_slipway.release.rollout import CheckFailed, ReleaseFailed
 from pulumi_slipway.release.standing import standing
 from pulumi_slipway.release.target import target
@@ -83,6 +84,14 @@ class Conductor:
     def standing(self, end: Exception | None) -> str:
         """Where users are, for a run that ends before its release does; None: by no gate."""
         return standing(self._live, self.book, self.plan.release.id, end)
+
+    def seen(self) -> tuple[Observed, dict[str, int]] | None:
+        """The workload as it is now, and the releases behind its Service with their ready pods; None: not known."""
+        try:
+            found = snapshot(self.client, self.subject.namespace)
+            return observe(found, self.subject).observed, self._live.shares()
+        except (httpx2.HTTPError, UserError):
+            return None
 
     def _roll_back(self, gate: Gate, failure: ReleaseFailed) -> None:
         self._say(Phase.DEGRADED, failure.what)

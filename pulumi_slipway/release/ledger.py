@@ -38,11 +38,12 @@ def kept(records: tuple[Record, ...], keep: int) -> tuple[Record, ...]:
 
 def write(
     client: Client, workload: str, namespace: str, labels: Mapping[str, str], records: tuple[Record, ...],
-    *, version: str | None = None,
+    *, version: str | None = None, annotations: Mapping[str, str] | None = None,
 ) -> str | None:  # fmt: skip
     """Stores the records by server-side apply; the object is made where it isn't there yet. Gives its new version.
 
     `version`: of the object that they follow from: another one has been written since, and is a conflict (409).
+    `annotations`: whose it is, from its first record on: the engine writes it only once a release is done.
 
     The engine's state has it from the first Healthy release on. Before, a `destroy` knows nothing of it: it goes with
     the Deployment of the release that failed, by Kubernetes' garbage collection.
@@ -52,6 +53,7 @@ def write(
         name=name(workload),
         namespace=namespace,
         labels=dict(labels),
+        annotations=dict(annotations or {}),
         ownerReferences=owner,
         resourceVersion=version,
     )

@@ -18,9 +18,11 @@ class Writer:
     """Stores one workload's records; where somebody has written meanwhile, theirs are read and kept beside ours."""
 
     def __init__(
-        self, client: Client, workload: str, namespace: str, labels: Mapping[str, str], live: Manifest | None
-    ) -> None:
-        """`live`: the ledger as it was observed."""
+        self, client: Client, workload: str, namespace: str, labels: Mapping[str, str], live: Manifest | None,
+        *, annotations: Mapping[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        """`live`: the ledger as it was observed. `annotations`: whose it is."""
+        self._annotations = annotations
         self._client, self._workload, self._namespace, self._labels = client, workload, namespace, labels
         self._version, self._stored = _version(live), _by_key(decode((live or {}).get("data")))
         self._begun_before = {*self._stored}
@@ -30,8 +32,9 @@ class Writer:
         for _ in range(ATTEMPTS):
             try:
                 self._version = ledger.write(
-                    self._client, self._workload, self._namespace, self._labels, records, version=self._version
-                )
+                    self._client, self._workload, self._namespace, self._labels, records, version=self._version,
+                    annotations=self._annotations,
+                )  # fmt: skip
             except ApiError as error:
                 if error.status.code != 409:
                     raise
