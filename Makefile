@@ -6,7 +6,7 @@ PROGRAM_VENV := $(CACHE)/venv-program-$(shell sha256sum requirements.txt | cut -
 PY    := .venv/bin/python
 NAME  ?= demo
 
-.PHONY: .venv demo test test-fast pythons soak pipeline check starter bench up down status shell
+.PHONY: .venv demo test test-fast pythons soak pipeline check schema wheel purge starter bench up down status shell
 .DEFAULT_GOAL := help
 
 help:            ## this list
@@ -55,6 +55,15 @@ check: .venv     ## ruff, mypy --strict, import-linter, the schema test
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports
 	@$(PY) -m pytest -q tests/unit/test_settings_schema.py
+
+schema: .venv    ## writes the JSON Schema of stack files and docs/settings.md anew, from the settings
+	@$(PY) -m ci.reference
+
+wheel: .venv     ## builds the wheel into dist/
+	@$(PY) -c 'from pathlib import Path; from demo.installed import build; build("wheel", Path("dist"))' && ls dist/*.whl
+
+purge: .venv     ## stop a sandbox, and remove its images and logs too: make purge [NAME=demo]
+	@$(PY) -m sandbox down --purge --name $(NAME)
 
 starter: .venv   ## writes starter/ and the stack files at the root anew, from the templates of `slipway init`
 	@$(PY) -m ci.starter

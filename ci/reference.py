@@ -1,17 +1,20 @@
-"""Writes docs/settings.md: every setting, from the schema and the examples.
+"""Writes what comes of the settings: their JSON Schema, and docs/settings.md.
 
-    python -m ci.reference
+    make schema
 
-tests/unit/test_explain.py holds that what is checked in is what this writes.
+tests/unit/test_explain.py and test_settings_schema.py hold that what is checked in is what this writes.
 """
 
+import json
 from pathlib import Path
 
 import yaml
 
 from pulumi_slipway.settings.reference import Setting, settings
+from pulumi_slipway.settings.schema import schema
 
-PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, SCHEMA = ROOT / "docs" / "settings.md", ROOT / "pulumi_slipway" / "settings" / "slipway.schema.json"
 HEAD = """# Settings
 
 Every setting of a stack file, `Pulumi.<stack>.yaml`, below `config:`. In a terminal:
@@ -44,4 +47,5 @@ def _cell(text: str) -> str:
 
 
 if __name__ == "__main__":
+    SCHEMA.write_text(json.dumps(schema(), indent=2, ensure_ascii=False) + "\n")
     PAGE.write_text(page())

@@ -47,7 +47,7 @@ class ApplicationArgs:
     replicas: int | None = None
     """Pods. Default 2."""
     port: int | None = None
-    """Default 3000."""
+    """Default 5000."""
     resources: Block | None = None
     """`{"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {…}}`."""
     progress_deadline: int | str | None = None
@@ -57,7 +57,7 @@ class ApplicationArgs:
     probe: Block | None = None
     liveness: Block | None = None
     pre_stop: int | str | None = None
-    """Seconds. Default 3."""
+    """Seconds. Default 5."""
     termination_grace: int | str | None = None
     """Seconds. Default 30."""
     service: Block | None = None

@@ -3,7 +3,7 @@
 Where the engine writes its state once, at the end of a run (`PULUMI_SKIP_CHECKPOINTS`), a run that is killed leaves
 objects of which no state tells, so that no engine ever deletes them. A workload's own are found by their names and our
 labels, and deleted when its release is done: behind the gate of its ledger, so by `pulumi up` alone. Its Deployments
-are the plan's affair, which knows who serves (core/plan.py).
+are the plan's affair, which knows who serves (core/plan).
 """
 
 import re

@@ -11,7 +11,7 @@ from pulumi_slipway.source.definition import Definition
 from pulumi_slipway.source.rendered import AUTOSCALER
 
 MANAGER = "slipway"
-"""In whose name the objects are applied, by the provider and where an object is made again (components/recreate.py)."""
+"""In whose name the objects are applied, by the provider and where an object is made again."""
 
 APPLIED = {"pulumi.com/patchFieldManager": MANAGER, "pulumi.com/patchForce": "true"}
 """How the provider applies an object.

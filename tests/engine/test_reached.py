@@ -3,7 +3,6 @@
 import time
 
 import pytest
-from lightkube.resources.apps_v1 import Deployment
 from lightkube.resources.core_v1 import Service
 
 from tests.engine.cluster_view import outcomes, sizes
@@ -103,7 +102,7 @@ def test_another_stack_is_refused_where_the_first_release_failed_too(sandbox, tm
     ],
     ids=["in two environments", "alone in two environments", "twice in one"],
 )
-def test_one_deployment_has_one_workload_in_a_program(sandbox, tmp_path, namespace, images, admin, workloads):
+def test_one_deployment_has_one_workload_in_a_program(sandbox, tmp_path, namespace, images, workloads):
     where = f'namespace="{namespace}", image_pull_secret="gitlab-registry"'
     text = workloads.replace("ARGS", "RollingArgs(IMAGE)").replace("WHERE", where)
     text = text.replace("IMAGE", f'image="{images.v1}", probe={{"path": "/healthz"}}, replicas=1')
@@ -111,4 +110,3 @@ def test_one_deployment_has_one_workload_in_a_program(sandbox, tmp_path, namespa
     for run in (project.preview, project.up):
         refused = run().expect(1)
         assert f"of this program has one of this name in namespace {namespace}" in refused.output
-    assert [*admin.list(Deployment, namespace=namespace)] == []
