@@ -143,6 +143,13 @@ def test_nor_is_one_with_a_field_that_is_none(path, value):
         assert record.release.configs is not None
 
 
+def test_nor_is_one_whose_container_has_no_image():
+    (text,) = ledger.encode(healthy(V1)).values()
+    entry = json.loads(text)
+    del entry["template"]["spec"]["containers"][0]["image"]
+    assert ledger.decode({"000002": json.dumps(entry)}) == ()
+
+
 class Server:
     """One ConfigMap, as the API server keeps it: a version each write, a conflict for who follows from an older one."""
 
