@@ -41,7 +41,7 @@ pythons: .venv   ## unit and component tests on each Python that is installed, a
 soak: .venv      ## every case under every strategy, and many more rounds, kill points and random histories: hours
 	@$(PY) -m sandbox.runner
 	@$(PY) -m sandbox up --name soak
-	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py tests/unit/test_exploration.py $(ARGS); status=$$?; \
+	@$(PY) -m sandbox exec --name soak -- env SLIPWAY_SOAK=1 $(PY) -m pytest tests/engine tests/unit/test_plan_histories.py tests/unit/test_exploration.py tests/unit/test_fuzz.py tests/unit/test_pipeline_histories.py $(ARGS); status=$$?; \
 	  $(PY) -m sandbox down --name soak || exit 1; exit $$status
 
 pipeline: .venv  ## the pipeline's tests: .gitlab-ci.yml run by gitlab-ci-local

@@ -58,10 +58,10 @@ def connect(variable: str = "KUBECONFIG", *, given: str | None = None) -> Client
         return Client(exec_plugin.taken(config).get(), timeout=httpx2.Timeout(READ_SECONDS, connect=CONNECT_SECONDS))
     except Exception as error:  # whatever the parsers make of somebody's file
         reason = "its content is no kubeconfig" if isinstance(error, AttributeError | TypeError) else _reason(error)
-        if named and os.pathsep in named and not path.exists():  # kubectl would merge them
-            reason = "a list of files, where one is taken"
         if content is not None:
             raise PreflightError(f"the given kubeconfig can't be used: {reason}") from None
+        if named and os.pathsep in named and not os.path.exists(path):  # kubectl would merge them
+            reason = "a list of files, where one is taken"
         raise PreflightError(
             f"no usable kubeconfig ({f'{variable}=' if named else ''}{path}: {reason}): set {variable} to one "
             "file with a current context, in a GitLab job to $KUBECONFIG_FILE"

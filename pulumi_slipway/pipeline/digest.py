@@ -1,10 +1,15 @@
 """What a preview says, cut down to what may be shown: operations and the fields that change, no secret values."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
+from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.keys import PREFIX
 
 COUNTED = {
@@ -65,9 +70,24 @@ class Digest:
 
     @staticmethod
     def of_data(data: Mapping[str, Any]) -> "Digest":
-        """Back from `as_data`."""
-        changes = tuple(Change(c["operation"], c["kind"], c["name"], tuple(c["fields"])) for c in data["changes"])
-        return Digest(str(data["stack"]), changes, tuple(data["notices"]), data["error"])
+        """Back from `as_data`; raises UserError where it is none."""
+        try:
+            return _read.validate_python(data)
+        except ValidationError as error:
+            raise UserError(f"no preview of ours: {error.errors()[0]['msg']}: run `slipway preview` anew") from None
+
+    @staticmethod
+    def of_file(file: Path) -> "Digest":
+        """Back from a file that another job has left; raises UserError where it holds none."""
+        try:
+            return Digest.of_data(json.loads(file.read_text()))
+        except (ValueError, RecursionError):
+            raise UserError(f"{file}: is no JSON: run `slipway preview` anew") from None
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from None
+
+
+_read = TypeAdapter[Digest](Digest)
 
 
 def digest(stack: str, preview: Mapping[str, Any]) -> Digest:
@@ -78,7 +98,8 @@ def digest(stack: str, preview: Mapping[str, Any]) -> Digest:
 
 
 def _change(step: Mapping[str, Any]) -> Change:
-    kind, name = step["urn"].split("::")[-2:]
+    before, _, name = step["urn"].rpartition("::")
+    kind = before.rpartition("::")[2]
     provider = kind.rpartition("$")[2]
     paths = sorted(step.get("detailedDiff") or {}, key=lambda path: (PREFIX in path, path))  # our own bookkeeping last
     fields = [_field(path, step) for path in paths] if step["op"] != "create" else []

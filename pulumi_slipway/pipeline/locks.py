@@ -60,6 +60,7 @@ def held(output: str) -> list[Lock]:
 
 def _moment(text: str) -> datetime:
     try:
-        return datetime.fromisoformat(text.rstrip(","))
+        found = datetime.fromisoformat(text.rstrip(","))
     except ValueError:
         return datetime.now(UTC)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)

@@ -103,11 +103,8 @@ def table(found: Digest) -> str:
 
 def put_note(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
     """Writes one note from all previews in `folder`; returns what was done, for people."""
-    digests = [
-        Digest.of_data(json.loads(file.read_text()))
-        for file in sorted(folder.glob("*.json"))
-        if not file.name.endswith(".report.json")
-    ]
+    files = [it for it in sorted(folder.glob("*.json")) if not it.name.endswith(".report.json")]
+    digests = [Digest.of_file(it) for it in files]
     if not digests:
         raise UserError(f"there is no preview in {folder}: run `slipway preview --stack …` before, once a stack")
     text = note.body(digests, environ.get("CI_PIPELINE_URL", ""), environ.get("CI_COMMIT_SHORT_SHA", ""))

@@ -148,7 +148,8 @@ def _record(key: str, text: str) -> Record:
 def _release(entry: _Record) -> Release:
     template = entry.template if entry.packed is None else json.loads(unpack(entry.packed, TEMPLATE_LIMIT))
     known = msgspec.convert(template, PodTemplateSpec)  # as the API server would have it
-    if known.metadata is None or known.spec is None or not known.spec.containers:
+    containers = known.spec.containers if known.spec else []
+    if known.metadata is None or not containers or not all(it.image for it in containers):
         raise ValueError("no pod template")
     release = Release(json.dumps(template, sort_keys=True, separators=(",", ":")))
     if not is_image(release.image):

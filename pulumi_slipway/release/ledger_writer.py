@@ -52,6 +52,7 @@ class Writer:
         last = records[-1]
         changed = {key: it for key, it in ours.items() if key == _key(last) or it != self._stored.get(key)}
         gone = {*self._stored} - {*ours}
+        self._stored = theirs  # who is overtaken again has changed none of these
         kept = {key: it for key, it in theirs.items() if key not in gone} | changed
         newer = [it for key, it in theirs.items() if key not in ours and key not in gone]
         newest = max((it.sequence for key, it in kept.items() if key != _key(last)), default=0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Self
 
@@ -169,7 +170,7 @@ def parse(
     try:
         stack = Stack.model_validate(dict(blocks), by_name=False)
     except ValidationError as error:
-        shape = Shape(Stack)  # takes 40 ms, so only where something is wrong
+        shape = _shape()
         clear = [_in_the_clear(path) for path in encrypted.plain() if shape.is_secret(path)]
         renderer = Renderer(file, blocks, shape, encrypted)
         raise SettingsError("\n".join([*map(renderer.line, clear), *renderer.lines(error), *mistakes])) from None
@@ -179,6 +180,12 @@ def parse(
     if clear or mistakes:
         raise SettingsError("\n".join([*(f"{file}: {write(it.path)}: {it.remedy}" for it in clear), *mistakes]))
     return Settings(stack.access, stack.environment, stack.workloads or {}, run)
+
+
+@cache
+def _shape() -> Shape:
+    """It takes 40 ms, so it is made only where something is wrong."""
+    return Shape(Stack)
 
 
 def _secrets(node: object, path: Path) -> Iterator[Path]:

@@ -9,7 +9,7 @@ from pulumi_slipway.source.rendered import ARTICLES, Rendered, SourceError, mark
 
 def found(prefix: str, kind: str, workload: str, named: str | None, rendered: Iterable[Rendered]) -> Rendered:
     """The one named in the settings, else called as the workload, else the only one; else the candidates are listed."""
-    there = {one.name: one for one in rendered if one.kind == kind}
+    there = {one.name: one for one in rendered if one.kind == kind and (kind != "Service" or _is_service(one))}
     key = kind.lower()
     if named is not None and named not in there:
         raise SourceError(f"{prefix}{key} {named} is not among the objects; there are: {', '.join(there) or 'none'}")
@@ -36,7 +36,7 @@ def service(
     fitting = [
         one
         for one in rendered
-        if one.kind != "Service"
+        if not _is_service(one)
         or (
             (one.manifest.get("spec") or {}).get("clusterIP") != "None"
             and ((one.manifest.get("spec") or {}).get("selector") or {"": ""}).items() <= labels.items()
@@ -58,13 +58,18 @@ def services_beside(rendered: Iterable[Rendered], deployment: Rendered, own: Ren
     strangers = [_labels(it) for it in rendered if it is not deployment and it.kind not in ("Job", "CronJob")]
     found = []
     for one in rendered:
-        spec = one.manifest.get("spec") if one.kind == "Service" and one is not own else None
+        spec = one.manifest.get("spec") if _is_service(one) and one is not own else None
         selector = (spec or {}).get("selector") or {}
         finds = [it for it in strangers if it and selector.items() <= it.items()]
         tracked = any(str(key).startswith(PREFIX) for key in selector)
         if selector and selector.items() <= labels.items() and not finds and not tracked and (spec or {}).get("ports"):
             found.append(one)
     return found
+
+
+def _is_service(one: Rendered) -> bool:
+    """Others have a kind of that name, too: Knative's is no Service of Kubernetes'."""
+    return one.kind == "Service" and one.manifest.get("apiVersion") == "v1"
 
 
 def _labels(one: Rendered) -> Mapping[str, str]:

@@ -143,6 +143,13 @@ def test_nor_is_one_with_a_field_that_is_none(path, value):
         assert record.release.configs is not None
 
 
+def test_nor_is_one_whose_container_has_no_image():
+    (text,) = ledger.encode(healthy(V1)).values()
+    entry = json.loads(text)
+    del entry["template"]["spec"]["containers"][0]["image"]
+    assert ledger.decode({"000002": json.dumps(entry)}) == ()
+
+
 class Server:
     """One ConfigMap, as the API server keeps it: a version each write, a conflict for who follows from an older one."""
 
@@ -157,7 +164,8 @@ class Server:
         return SimpleNamespace(metadata=SimpleNamespace(resourceVersion=str(self.version)))
 
     def get(self, kind, name, *, namespace):
-        return SimpleNamespace(to_dict=lambda: {"metadata": {"resourceVersion": str(self.version)}, "data": self.data})
+        live = {"metadata": {"resourceVersion": str(self.version)}, "data": self.data}
+        return SimpleNamespace(to_dict=lambda: live)
 
     def run(self):
         """A run that has observed what is there now."""
@@ -184,6 +192,22 @@ def test_two_runs_from_two_backends_lose_no_record(server):
     one.finish(Phase.HEALTHY)
     known = {it.release: it.outcome for it in ledger.decode(server.data)}
     assert known == {V1: Phase.HEALTHY, V2: Phase.HEALTHY, EVIL: Phase.DEGRADED}
+
+
+def test_who_loses_twice_in_a_row_takes_the_newer_of_what_others_wrote(server):
+    one, two, read = server.run(), server.run(), server.get
+    one.begin(V2, STABLE, "rolling", {})
+
+    def read_and_then_be_overtaken(*arguments, **named):
+        found = read(*arguments, **named)
+        server.get = read
+        one.finish(Phase.HEALTHY)
+        return found
+
+    server.get = read_and_then_be_overtaken
+    two.begin(EVIL, STABLE, "rolling", {})
+    known = {it.release: it.outcome for it in ledger.decode(server.data)}
+    assert known == {V1: Phase.HEALTHY, V2: Phase.HEALTHY, EVIL: Phase.PROGRESSING}
 
 
 def test_who_has_begun_nothing_does_not_end_what_another_has_begun(server):

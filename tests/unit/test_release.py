@@ -48,7 +48,7 @@ def test_only_a_protected_tag_of_a_version_releases_and_gitlabs_schema_takes_the
     delivery = expanded(ROOT / "templates" / "delivery.yml")
     jobs = {name: job for name, job in own.items() if job and "include" not in name}
     released = {name for name, job in jobs.items() if isinstance(job, dict) and job.get("extends") == ".release"}
-    assert released == {"package", "publish_package", "publish_components"}
+    assert released == {"package", "bill_of_materials", "publish_package", "publish_components"}
     [rule] = jobs[".release"]["rules"]
     pattern = re.search(r"=~ /(.+)/ &&", rule["if"])[1]
     assert [bool(re.search(pattern, tag)) for tag in (VERSION, "v1", "1.2")] == [True, False, False]
