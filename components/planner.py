@@ -28,6 +28,7 @@ from pulumi_slipway.preflight.environment import (
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.release.admitted import Admission, Explains, unexplained
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -55,6 +56,7 @@ class Planned:
     leftovers: Sequence[Left] = ()
     """What a killed run has left of it."""
     provider: pulumi.ProviderResource | None = None
+    explains: Explains = unexplained
 
 
 @dataclass
@@ -73,6 +75,7 @@ class Planner:
     def plan(self, workloads: Mapping[str, WorkloadSettings], run: Run, *, whole: bool) -> dict[str, Planned]:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
+        admission = Admission(kinds, self.before_write.state.written)
         subjects = self._subjects(workloads)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
@@ -89,8 +92,8 @@ class Planner:
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)
-            prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
-            refuse_immutable(prepared.values())
+            prepared = self._prepared(admission, subjects, run, found, offered, preview=preview)
+            refuse_immutable(prepared.values(), admission.explains)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):
                     self.log.warn(line)
@@ -106,6 +109,7 @@ class Planner:
                 self.before_write,
                 leftovers=leftovers(it, held, self.before_write.state),
                 provider=self.provider,
+                explains=admission.explains,
             )
             for key, it in prepared.items()
         }
@@ -164,7 +168,7 @@ class Planner:
 
     def _prepared(
         self,
-        kinds: Kinds,
+        admission: Admission,
         subjects: Mapping[str, Subject],
         run: Run,
         found: Snapshot | None,
@@ -182,7 +186,7 @@ class Planner:
 
         def one(key: str, run: Run) -> Prepared:
             return prepare(
-                kinds.client,
+                self.client,
                 subjects[key],
                 run,
                 found,
@@ -190,7 +194,8 @@ class Planner:
                 warn=log.warn,
                 offered=None if offered is None else offered(key),
                 tell=log.info,
-                kinds=kinds,
+                kinds=admission.kinds,
+                explains=admission.explains,
             )
 
         held, asked = replace(run, action=Action.SETTLE), run.only or set(subjects)

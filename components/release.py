@@ -103,11 +103,13 @@ class Release:
         live = self._prepared.world.live(kind, suffix)
         left = planned.leftovers if what == LEDGER else ()
         by = None if operation.track else self._prepared.by
-        wanted = declared(dict(manifest), live, always=gate is not None or bool(left), by=by)
+        always = gate is not None or bool(left)
+        admitted = not always and planned.explains(kind, manifest, live)
+        wanted = declared(dict(manifest), live, always=always, by=by, admitted=admitted)
         first = _handover(planned, operation.track.track) if operation.track else []
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last])
+        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last], kept=admitted)
         # What waits for the ledger, or for the tracks where the Service moves, waits for what the pods need with them.
         opts = pulumi.ResourceOptions(
             parent=self._parent,
