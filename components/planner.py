@@ -28,6 +28,7 @@ from pulumi_slipway.preflight.environment import (
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.release import adopt
 from pulumi_slipway.release.admitted import Admission, Explains, unexplained
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
@@ -93,6 +94,8 @@ class Planner:
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings)
             prepared = self._prepared(admission, subjects, run, found, offered, preview=preview)
+            for line in (line for it in prepared.values() for line in adopt.changes(it)):
+                self.log.info(line)
             refuse_immutable(prepared.values(), admission.explains)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):

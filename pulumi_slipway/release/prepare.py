@@ -20,7 +20,7 @@ from pulumi_slipway.release.admitted import Explains, unexplained
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
+from pulumi_slipway.release.observe import Snapshot, World, adopted, observe, release_secret
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.release.service_ports import behind, pod_ports, policies, running, services
@@ -168,6 +168,8 @@ def prepare(
 def _deployment(subject: Subject, track: TrackPlan, decided: Plan, world: World) -> Manifest:
     made = manifests.deployment(subject, track.track, track.template, track.replicas)
     live = {suffix: it for (kind, suffix), it in world.objects.items() if kind == "Deployment"}
+    if adopted(subject, track.track, live.get(track.track.suffix)):
+        made["spec"]["selector"] = {"matchLabels": subject.selector}
     known = bound.declared(track, decided, live, world.observed.ledger)
     annotations = {**made["metadata"]["annotations"], **known}
     return {**made, "metadata": {**made["metadata"], "annotations": annotations}}
