@@ -37,6 +37,8 @@ class Works:
     """After these, before it is changed: to the engine it is there already."""
     replace: Sequence[Work] = ()
     """Before these, where the engine makes what it has already: it is about to replace it."""
+    kept: bool = False
+    """Whether it stays as it is though its inputs say otherwise: admission has made it so, and would again."""
 
 
 class BeforeWrite:

@@ -65,10 +65,12 @@ def _object(name: str, one: ExtraObject, planned: Planned, opts: pulumi.Resource
     if kind in ROLLED_OUT:
         metadata["annotations"].setdefault("pulumi.com/timeoutSeconds", str(subject.workload.progress_deadline))
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
+    whole = {**bare, "metadata": metadata}
+    admitted = planned.explains(kind, whole, one.live)
+    wanted = declared(whole, one.live, by=planned.prepared.by, admitted=admitted)
     left = [] if one.readable else ["data", "metadata"]
     told = [_watched(planned, one, Log(opts.parent))] if kind in ROLLED_OUT else []
-    works = guarded(planned.client, kind, wanted, one.live, told) if one.readable else Works()
+    works = guarded(planned.client, kind, wanted, one.live, told, kept=admitted) if one.readable else Works()
     stays = keeps(kind, metadata["annotations"])
     opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=left, retain_on_delete=stays))
     return KubernetesObject(kind, one.resource_name(name), wanted, planned.before_write, works, opts)

@@ -7,22 +7,30 @@ from lightkube import Client
 
 from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.components.before_write import Work, Works
-from pulumi_slipway.components.kubernetes_object import API_VERSIONS
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release.interrupt import Interrupt
-from pulumi_slipway.release.manifests import MANAGER
+from pulumi_slipway.release.manifests import API_VERSIONS, MANAGER
 from pulumi_slipway.source.rendered import Rendered
 
 
 def guarded(
-    client: Client, kind: str, manifest: Mapping[str, Any], live: Manifest | None, always: Sequence[Work] = ()
+    client: Client,
+    kind: str,
+    manifest: Mapping[str, Any],
+    live: Manifest | None,
+    always: Sequence[Work] = (),
+    *,
+    kept: bool = False,
 ) -> Works:
-    """The works before an object's write: `always`, and what must be done where the engine is mistaken about it."""
+    """The works before an object's write: `always`, and what must be done where the engine is mistaken about it.
+
+    `kept`: it is to stay as it is.
+    """
     whole = {"apiVersion": API_VERSIONS.get(kind), "kind": kind, **manifest}
     if live is None:
         return Works(always, update=[_recreate(client, whole)])
-    return Works(always, replace=[_refuse_replacement(client, whole)])
+    return Works(always, replace=[_refuse_replacement(client, whole)], kept=kept)
 
 
 def _recreate(client: Client, manifest: Mapping[str, Any]) -> Work:

@@ -37,7 +37,9 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
     if limit and limit > AWAITED_SECONDS:
         metadata["annotations"].setdefault("pulumi.com/timeoutSeconds", str(limit + 60))
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
-    wanted = declared({**bare, "metadata": metadata}, one.live, by=planned.prepared.by)
+    whole = {**bare, "metadata": metadata}
+    admitted = not one.stays and planned.explains("Job", whole, one.live)
+    wanted = declared(whole, one.live, by=planned.prepared.by, admitted=admitted)
     more = pulumi.ResourceOptions()
     if one.stays:
         more = pulumi.ResourceOptions(ignore_changes=["spec", "metadata"])
@@ -65,7 +67,7 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
             _delete(planned, one)
             Kinds(planned.client).apply(subject.namespace, wanted, MANAGER)
 
-    works = Works([clear, lambda _: watch.begin()], update=[again])
+    works = Works([clear, lambda _: watch.begin()], update=[again], kept=admitted and not failed(one.live))
     opts = pulumi.ResourceOptions.merge(opts, more)
     return [KubernetesObject("Job", one.resource_name(name), wanted, planned.before_write, works, opts)]
 

@@ -12,19 +12,7 @@ from pulumi_slipway.components.before_write import BeforeWrite, Works
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.core.keys import OBSERVED
 from pulumi_slipway.core.model import Manifest
-
-API_VERSIONS = {
-    "ConfigMap": "v1",
-    "Deployment": "apps/v1",
-    "HorizontalPodAutoscaler": "autoscaling/v2",
-    "Ingress": "networking.k8s.io/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-    "PodDisruptionBudget": "policy/v1",
-    "Secret": "v1",
-    "Service": "v1",
-}
-"""Where each kind is; the provider's names for them are made of it."""
-
+from pulumi_slipway.release.manifests import API_VERSIONS
 
 REPLACED = ("Job", "Pod", "RoleBinding", "ClusterRoleBinding")
 """Kinds that are deleted and made anew where a change asks for it: nobody is served by them in between."""
@@ -61,6 +49,8 @@ class KubernetesObject(pulumi.CustomResource):
         known = before.state.aliases(kind, metadata)
         # Where the engine replaces it, it makes the new one first, and the hook refuses that: nothing is deleted yet.
         in_place = None if kind in REPLACED or manifest.get("immutable") else False
+        if works.kept:  # the provider compares the inputs with what its last write came to
+            opts = pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=[*props]))
         hooks = pulumi.ResourceOptions(
             hooks=before.binding(type_, name, works), aliases=known, delete_before_replace=in_place
         )

@@ -31,6 +31,8 @@ from pulumi_slipway.preflight.environment import (
 from pulumi_slipway.preflight.immutable import refuse_immutable
 from pulumi_slipway.preflight.ledgers import Ledgers, ledgers_before
 from pulumi_slipway.preflight.windows import NoReleaseNow, closed, refuse_releases
+from pulumi_slipway.release import adopt
+from pulumi_slipway.release.admitted import Admission, Explains, unexplained
 from pulumi_slipway.release.image import ImageUnresolved
 from pulumi_slipway.release.manifests import Subject
 from pulumi_slipway.release.observe import Snapshot, deployed, leaving, snapshot
@@ -58,6 +60,7 @@ class Planned:
     leftovers: Sequence[Left] = ()
     """What a killed run has left of it."""
     provider: pulumi.ProviderResource | None = None
+    explains: Explains = unexplained
 
 
 @dataclass
@@ -76,6 +79,7 @@ class Planner:
     def plan(self, workloads: Mapping[str, WorkloadSettings], run: Run, *, whole: bool) -> dict[str, Planned]:
         """Each workload's plan. `whole`: these are all that the namespace is to have of this stack."""
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
+        admission = Admission(kinds, self.before_write.state.written)
         subjects = self._subjects(workloads)
         server = self.client.config.cluster.server if self.client.config.cluster else ""
         self.before_write.workloads.claim(server, settings.namespace, subjects, settings.name)
@@ -95,8 +99,10 @@ class Planner:
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
             offered = ledgers_before(self.client, settings, [*subjects])
-            prepared = self._prepared(kinds, subjects, run, found, offered, preview=preview)
-            refuse_immutable(prepared.values())
+            prepared = self._prepared(admission, subjects, run, found, offered, preview=preview)
+            for line in (line for it in prepared.values() for line in adopt.changes(it)):
+                self.log.info(line)
+            refuse_immutable(prepared.values(), admission.explains)
             self._refuse_at_this_time(prepared, run, preview=preview)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):
@@ -113,6 +119,7 @@ class Planner:
                 self.before_write,
                 leftovers=leftovers(it, held, self.before_write.state),
                 provider=self.provider,
+                explains=admission.explains,
             )
             for key, it in prepared.items()
         }
@@ -182,7 +189,7 @@ class Planner:
 
     def _prepared(
         self,
-        kinds: Kinds,
+        admission: Admission,
         subjects: Mapping[str, Subject],
         run: Run,
         found: Snapshot | None,
@@ -200,7 +207,7 @@ class Planner:
 
         def one(key: str, run: Run) -> Prepared:
             return prepare(
-                kinds.client,
+                self.client,
                 subjects[key],
                 run,
                 found,
@@ -208,7 +215,8 @@ class Planner:
                 warn=log.warn,
                 offered=None if offered is None else offered(key),
                 tell=log.info,
-                kinds=kinds,
+                kinds=admission.kinds,
+                explains=admission.explains,
             )
 
         held, asked = replace(run, action=Action.SETTLE), run.only or set(subjects)

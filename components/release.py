@@ -31,7 +31,7 @@ from pulumi_slipway.core.model import Manifest, Phase, TrackName
 from pulumi_slipway.core.model import Release as ReleaseOf
 from pulumi_slipway.core.plan import LEDGER, PREVIEW, SERVICE, Operation, TrackPlan
 from pulumi_slipway.core.steps import Gate
-from pulumi_slipway.release import ledger, manifests
+from pulumi_slipway.release import adopt, ledger, manifests
 from pulumi_slipway.release.conduct import Conductor
 from pulumi_slipway.release.declared import declared
 from pulumi_slipway.release.interrupt import Interrupt, Interrupted
@@ -107,11 +107,14 @@ class Release:
         live = self._prepared.world.live(kind, suffix)
         left = planned.leftovers if what == LEDGER else ()
         by = None if operation.track else self._prepared.by
-        wanted = declared(dict(manifest), live, always=gate is not None or bool(left), by=by)
-        first = _handover(planned, operation.track.track) if operation.track else []
+        always = gate is not None or bool(left)
+        admitted = not always and planned.explains(kind, manifest, live)
+        wanted = declared(dict(manifest), live, always=always, by=by, admitted=admitted)
+        first: list[Work] = [lambda _: adopt.marked(planned.client, planned.prepared)]
+        first += _handover(planned, operation.track.track) if operation.track else []
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last])
+        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last], kept=admitted)
         # What waits for the ledger, or for the tracks where the Service moves, waits for what the pods need with them.
         opts = pulumi.ResourceOptions(
             parent=self._parent,

@@ -8,11 +8,13 @@ from typing import Any
 
 import grpc  # type: ignore[import-untyped]
 import pulumi
+from google.protobuf.json_format import MessageToDict  # type: ignore[import-untyped]
 from google.protobuf.struct_pb2 import Struct, Value  # type: ignore[import-untyped]
 from pulumi.runtime.proto import resource_pb2
 from pulumi.runtime.settings import get_monitor
 
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release.extra_objects import keeps
 
 Key = tuple[str, str, str]
@@ -25,6 +27,7 @@ class LastState:
     def __init__(self) -> None:
         self.kept: set[Key] = set()
         """Those that stay in the cluster when they leave the program; known once `urns` is."""
+        self._outputs: dict[Key, Struct] = {}
 
     @cached_property
     def urns(self) -> Mapping[Key, Sequence[tuple[str, str]]] | None:
@@ -41,7 +44,9 @@ class LastState:
         except grpc.RpcError:  # a stack that disables default providers
             return None
         found: dict[Key, list[tuple[str, str]]] = defaultdict(list)
-        for urn, key, metadata in _objects(getattr(answer, "return")):
+        for urn, key, outputs in _objects(getattr(answer, "return")):
+            metadata = defaultdict(Value, outputs.fields["metadata"].struct_value.fields)
+            self._outputs[key] = outputs
             found[key].append((urn, metadata["uid"].string_value))
             if keeps(key[0], _texts(metadata.get("annotations"))):
                 self.kept.add(key)
@@ -50,6 +55,13 @@ class LastState:
     def holds(self, kind: str, metadata: Mapping[str, Any]) -> bool:
         """Whether it knows the object; True where it can't be told."""
         return self.urns is None or _key(kind, metadata) in self.urns
+
+    def written(self, kind: str, metadata: Mapping[str, Any]) -> Manifest | None:
+        """What an object was after its last write by this stack: with all that the cluster made of it."""
+        if self.urns is None or (found := self._outputs.get(_key(kind, metadata))) is None:
+            return None
+        read: Manifest = MessageToDict(found)
+        return read
 
     def aliases(self, kind: str, metadata: Mapping[str, Any]) -> list[str]:
         """The URN that the object has in the state, wherever the program has it now.
@@ -84,13 +96,14 @@ def _texts(value: Value | None) -> dict[str, str]:
     return {key: it.string_value for key, it in value.struct_value.fields.items()} if value else {}
 
 
-def _objects(answer: Struct) -> Iterator[tuple[str, Key, defaultdict[str, Value]]]:
-    """URN, key and metadata of the answer's Kubernetes objects."""
+def _objects(answer: Struct) -> Iterator[tuple[str, Key, Struct]]:
+    """URN, key and outputs of the answer's Kubernetes objects."""
     for urn, resource in answer.fields["outputs"].struct_value.fields.items():
-        outputs = resource.struct_value.fields["outputs"].struct_value.fields
+        whole = resource.struct_value.fields["outputs"].struct_value
+        outputs = whole.fields
         if "kind" not in outputs or "metadata" not in outputs:
             continue
         metadata = outputs["metadata"].struct_value.fields
         if "name" in metadata:
             texts = {name: metadata[name].string_value for name in ("namespace", "name") if name in metadata}
-            yield urn, _key(outputs["kind"].string_value, texts), defaultdict(Value, metadata)
+            yield urn, _key(outputs["kind"].string_value, texts), whole

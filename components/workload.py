@@ -102,8 +102,9 @@ class Workload(pulumi.ComponentResource):
             return
         planned = self._planned
         live = planned.prepared.world.live(kind)
-        wanted = declared(dict(manifest), live, by=planned.prepared.by)
-        works = guarded(planned.client, kind, wanted, live)
+        admitted = planned.explains(kind, manifest, live)
+        wanted = declared(dict(manifest), live, by=planned.prepared.by, admitted=admitted)
+        works = guarded(planned.client, kind, wanted, live, kept=admitted)
         opts = pulumi.ResourceOptions(parent=self, provider=planned.provider, depends_on=[*after])
         KubernetesObject(kind, f"{self._name}-{what}", wanted, planned.before_write, works, opts)
 

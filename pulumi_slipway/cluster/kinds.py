@@ -84,14 +84,28 @@ class Kinds:
         kind = self.find(manifest)
         if kind is None:
             raise UserError(f"the cluster has no kind {manifest['apiVersion']} {manifest['kind']}")
-        answer = web(self.client).patch(
-            kind.path(namespace, manifest["metadata"]["name"]),
-            params={"fieldManager": manager, "force": "true"},
+        answer = self._patch(kind.path(namespace, manifest["metadata"]["name"]), manifest, manager)
+        if answer.status_code >= 400:
+            raise UserError(f"{manifest['kind']} {manifest['metadata']['name']}: {answer.json().get('message')}")
+
+    def apply_dry(self, manifest: Manifest, manager: str) -> Manifest | None:
+        """What a server-side apply would make of an object; None where this identity, or a webhook, has no dry run."""
+        kind, metadata = self.find(manifest), manifest["metadata"]
+        if kind is None:
+            return None
+        answer = self._patch(
+            kind.path(metadata.get("namespace", ""), metadata["name"]), manifest, manager, dryRun="All"
+        )
+        made: Manifest | None = None if answer.is_error else answer.json()
+        return made
+
+    def _patch(self, path: str, manifest: Manifest, manager: str, **more: str) -> httpx2.Response:
+        return web(self.client).patch(
+            path,
+            params={"fieldManager": manager, "force": "true", **more},
             headers={"Content-Type": "application/apply-patch+yaml"},
             json=dict(manifest),
         )
-        if answer.status_code >= 400:
-            raise UserError(f"{manifest['kind']} {manifest['metadata']['name']}: {answer.json().get('message')}")
 
     def _ask(self, version: str) -> dict[str, Kind]:
         group, _, number = version.rpartition("/")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release import manifests
+from pulumi_slipway.release.admitted import Explains
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.prepare import Prepared
 
@@ -24,7 +25,7 @@ FIELDS: Mapping[str, tuple[str, ...]] = {
 selector is looked at where it is observed. Jobs and bindings are replaced: nothing is lost with them."""
 
 
-def refuse_immutable(prepared: Iterable[Prepared]) -> None:
+def refuse_immutable(prepared: Iterable[Prepared], explains: Explains) -> None:
     """Raises UserError for the objects that differ in such a field from what is live."""
     mistakes = [
         f"{kind} {wanted['metadata']['name']}: {path} can't be changed where it is, and it is not deleted for that: "
@@ -32,7 +33,7 @@ def refuse_immutable(prepared: Iterable[Prepared]) -> None:
         for it in prepared
         for kind, wanted, live in _objects(it)
         for path in dict.fromkeys(_field(kind, found) for found in drift(wanted, live))
-        if path
+        if path and not explains(kind, wanted, live)
     ]
     if mistakes:
         raise UserError("\n".join(mistakes))

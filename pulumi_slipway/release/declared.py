@@ -9,7 +9,12 @@ from pulumi_slipway.release.drift import drift
 
 
 def declared(
-    wanted: dict[str, Any], live: Manifest | None, *, always: bool = False, by: Mapping[str, str] | None = None
+    wanted: dict[str, Any],
+    live: Manifest | None,
+    *,
+    always: bool = False,
+    by: Mapping[str, str] | None = None,
+    admitted: bool = False,
 ) -> dict[str, Any]:
     """The manifest with the annotation that makes the engine see what the cluster says.
 
@@ -17,12 +22,13 @@ def declared(
     wanted, the annotation takes its resourceVersion, so that the inputs differ too; where it agrees, it keeps its
     value; where there is none, components/state.py sees to it. `always`: differ in any case. `by`: annotations that
     tell of this run, for an object that it changes; one that stays as it is keeps those of the run that made it so.
+    `admitted`: what differs is the work of admission, which is no drift.
     """
     had = (live or {}).get("metadata", {}).get("annotations", {})
     provenance = {key: it for key, it in had.items() if key == RUNS or key.startswith(PROVENANCE)}
     if live is None:
         value, provenance = None, dict(by or {})
-    elif always or drift(_comparable(wanted), live):
+    elif always or (drift(comparable(wanted), live) and not admitted):
         value = live["metadata"]["resourceVersion"]
         provenance = dict(by or {})
     else:
@@ -32,7 +38,7 @@ def declared(
     return {**wanted, "metadata": {**wanted["metadata"], "annotations": annotations}}
 
 
-def _comparable(wanted: dict[str, Any]) -> dict[str, Any]:
+def comparable(wanted: dict[str, Any]) -> dict[str, Any]:
     """Without the annotations that speak to the provider: whether they reach the live object is its affair."""
     metadata = wanted["metadata"]
     annotations = {k: v for k, v in metadata.get("annotations", {}).items() if not k.startswith("pulumi.com/")}

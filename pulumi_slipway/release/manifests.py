@@ -22,6 +22,18 @@ set by kubectl is taken back, instead of a conflict that stops the run; said on 
 has no setting for it.
 """
 
+API_VERSIONS = {
+    "ConfigMap": "v1",
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Ingress": "networking.k8s.io/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "Secret": "v1",
+    "Service": "v1",
+}
+"""Where each kind is; the provider's names for them are made of it."""
+
 SKIP_AWAIT = {"pulumi.com/skipAwait": "true"}
 """The provider does not wait: a Service would cost 10 s, a Deployment would hide why it does not come up. We wait."""
 

@@ -196,14 +196,24 @@ def read(client: Client, resource: type[Any], name: str, namespace: str) -> Mani
     return found
 
 
+def adopts(subject: Subject, live: Manifest | None) -> bool:
+    """Whether a live object belongs to no environment, and the workload is to take it over."""
+    labels = (live or {}).get("metadata", {}).get("labels") or {}
+    return live is not None and subject.workload.adopt and ENVIRONMENT_LABEL not in labels
+
+
 def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
-    """Raises UserError for an object that isn't this workload's own."""
+    """Raises UserError for an object that isn't this workload's own, nor to be."""
+    if adopts(subject, live):
+        return
     labels, name = live["metadata"].get("labels", {}), live["metadata"]["name"]
     ours = subject.owned
     if any({**ours, INSTANCE: it}.items() <= labels.items() for it in (subject.name, subject.workload.renamed_from)):
         return
     owner = labels.get(ENVIRONMENT_LABEL) or labels.get("app.kubernetes.io/managed-by") or "someone else"
     ways = "call the workload something else, delete that object, or "
+    if subject.source and ENVIRONMENT_LABEL not in labels:
+        ways = "take it over with `adopt: true` in the workload, call the workload something else, or "
     if ownership(subject.environment.name).items() <= labels.items():
         owner = f"workload {labels.get(INSTANCE)}"
         ways = f"where that is its old name, say so with `renamedFrom: {labels.get(INSTANCE)}`; where it moves here, "
@@ -214,9 +224,16 @@ def refuse_foreign(subject: Subject, kind: str, live: Manifest) -> None:
     )
 
 
+def adopted(subject: Subject, name: TrackName, live: Manifest | None) -> bool:
+    """Whether a Deployment was kubectl's or Helm's: it keeps the selector of its author, without the track."""
+    selector = ((live or {}).get("spec") or {}).get("selector")
+    return bool(subject.source) and name is TrackName.STABLE and selector == {"matchLabels": subject.selector}
+
+
 def _refuse_old(subject: Subject, name: TrackName, live: Manifest) -> None:
     """A selector can't be changed: the engine would replace the Deployment, deleting what serves."""
-    if live["spec"]["selector"].get("matchLabels") != {**subject.selector, TRACK_LABEL: str(name)}:
+    selector = live["spec"]["selector"].get("matchLabels")
+    if selector != {**subject.selector, TRACK_LABEL: str(name)} and not adopted(subject, name, live):
         raise UserError(
             f"workload {subject.name}: Deployment {subject.namespace}/{live['metadata']['name']} has another selector "
             "than it is to have, and a selector can't be changed: give it the same matchLabels in its source, or "

@@ -16,10 +16,11 @@ from pulumi_slipway.core.plan import LEDGER, Plan, TrackPlan, Way, plan
 from pulumi_slipway.core.rules import Rules
 from pulumi_slipway.core.steps import Gate, Ready
 from pulumi_slipway.release import bound, checks, foreign_autoscaler, jobs, ledger, manifests, renamed
+from pulumi_slipway.release.admitted import Explains, unexplained
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.release.extra_objects import ExtraObject, extra_objects, image_beside, pointed
 from pulumi_slipway.release.manifests import Subject
-from pulumi_slipway.release.observe import Snapshot, World, observe, release_secret
+from pulumi_slipway.release.observe import Snapshot, World, adopted, observe, release_secret
 from pulumi_slipway.release.pod_template import pod_template
 from pulumi_slipway.release.rules import rules_of
 from pulumi_slipway.release.service_ports import behind, pod_ports, policies, running, services
@@ -81,6 +82,7 @@ def prepare(
     offered: Sequence[Record] | None = None,
     tell: Callable[[str], None] = lambda line: None,
     kinds: Kinds | None = None,
+    explains: Explains = unexplained,
 ) -> Prepared:
     """Observes a workload and plans this run; raises UserError before anything is written.
 
@@ -89,7 +91,8 @@ def prepare(
     `found`: what is in the namespace; None where there is none. `offered`: the workload's ledger in the environment
     that this one promotes from; None where it promotes from none. `preview`: what only a real run can know (a protected
     variable, an image behind a login) is a warning, not an error. `environment`: the job's variables, for `secretEnv`,
-    checks and registry login. `kinds`: what the cluster serves, to be asked once for all workloads.
+    checks and registry login. `kinds`: what the cluster serves, to be asked once for all workloads. `explains`: whether
+    admission has made an object other than it is wanted.
     """
     if run.action is Action.DEPLOY and not preview:
         _checks_can_run(subject, environment)
@@ -151,7 +154,7 @@ def prepare(
         subject=subject,
         world=world,
         rules=rules,
-        plan=_settled(decided, deployments, world),
+        plan=_settled(decided, deployments, world, explains),
         deployments=deployments,
         service=service,
         preview=preview_,
@@ -165,6 +168,8 @@ def prepare(
 def _deployment(subject: Subject, track: TrackPlan, decided: Plan, world: World) -> Manifest:
     made = manifests.deployment(subject, track.track, track.template, track.replicas)
     live = {suffix: it for (kind, suffix), it in world.objects.items() if kind == "Deployment"}
+    if adopted(subject, track.track, live.get(track.track.suffix)):
+        made["spec"]["selector"] = {"matchLabels": subject.selector}
     known = bound.declared(track, decided, live, world.observed.ledger)
     annotations = {**made["metadata"]["annotations"], **known}
     return {**made, "metadata": {**made["metadata"], "annotations": annotations}}
@@ -192,14 +197,16 @@ def _deployed(kinds: Kinds, subject: Subject, world: World, *, exists: bool) -> 
     return any(one.live is not None or not one.readable for one in extra_objects(kinds, subject, "", exists=exists))
 
 
-def _settled(decided: Plan, deployments: Mapping[TrackName, Manifest], world: World) -> Plan:
+def _settled(
+    decided: Plan, deployments: Mapping[TrackName, Manifest], world: World, explains: Explains = unexplained
+) -> Plan:
     """The plan; where nothing is released but the live track is scaled or mended, with a wait for that."""
     live = next((track for track in decided.tracks if track.track is decided.live), None)
     gate = decided.gates.get(LEDGER, Gate(()))
     if live is None or live.release is None or (gate.steps and decided.way is not Way.HOLD):
         return decided
-    spec = (world.live("Deployment", live.track.suffix) or {}).get("spec")
-    if not drift(deployments[live.track]["spec"], spec):
+    wanted, there = deployments[live.track], world.live("Deployment", live.track.suffix)
+    if not drift(wanted["spec"], (there or {}).get("spec")) or explains("Deployment", wanted, there):
         return decided
     waiting = replace(gate, steps=(Ready(live.track, live.release), *gate.steps))
     return replace(decided, gates={**decided.gates, LEDGER: waiting})

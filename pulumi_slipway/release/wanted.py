@@ -57,7 +57,8 @@ def wanted_image(
             f"set {variable(subject.name)} in the job ({IMAGE} where it is the only workload), or `image` in the stack "
             "file"
         )
-    if wanted == live or run.action is not Action.DEPLOY:
+    resolved = wanted == live and "@" in wanted  # what kubectl or Helm made may run a tag
+    if resolved or run.action is not Action.DEPLOY:
         return live or wanted
     return _resolved(wanted, environment, preview=preview, warn=warn)
 

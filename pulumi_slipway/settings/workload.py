@@ -42,6 +42,7 @@ BESIDE_A_SOURCE = {
     "source",
     "worker",
     "renamed_from",
+    "adopt",
     "depends_on",
     "replicas",
     "progress_deadline",
@@ -90,6 +91,9 @@ class Workload(Model):
     renamed_from: DnsLabel | None = None
     """What it was called before: the first run under the new name takes its Services and records over, and what is left
     of the old name is deleted once users are served under the new one. Default null."""
+    adopt: Flag = False
+    """Whether objects of its source that kubectl or Helm has made are taken over, while they serve: a preview says what
+    changes in each. Its pods are replaced once, one by one. Default false: what somebody else has made is refused."""
     depends_on: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] = ()
     """Workloads of this environment that must be Healthy in a run before this one is touched. Default: none."""
     replicas: Count = 2
@@ -200,6 +204,8 @@ class Workload(Model):
     def _said_in_one_place(self) -> Self:
         """What a source says is not said here too: which of the two counts would be a guess."""
         mistakes = Mistakes()
+        if self.adopt and not self.source:
+            mistakes.add(("adopt",), "is for a source: only what is written down can be compared with what is there")
         if self.source:
             for name in sorted(self.model_fields_set - BESIDE_A_SOURCE):
                 mistakes.add((to_camel(name),), "belongs to the source: remove it here, and write it down there")
