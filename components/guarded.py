@@ -16,13 +16,19 @@ from pulumi_slipway.source.rendered import Rendered
 
 
 def guarded(
-    client: Client, kind: str, manifest: Mapping[str, Any], live: Manifest | None, always: Sequence[Work] = ()
+    client: Client,
+    kind: str,
+    manifest: Mapping[str, Any],
+    live: Manifest | None,
+    always: Sequence[Work] = (),
+    *,
+    first: Sequence[Work] = (),
 ) -> Works:
-    """The works before an object's write: `always`, and what must be done where the engine is mistaken about it."""
+    """The works before an object's write: these, and what must be done where the engine is mistaken about it."""
     whole = {"apiVersion": API_VERSIONS.get(kind), "kind": kind, **manifest}
     if live is None:
-        return Works(always, update=[_recreate(client, whole)])
-    return Works(always, replace=[_refuse_replacement(client, whole)])
+        return Works(always, update=[_recreate(client, whole)], first=first)
+    return Works(always, replace=[_refuse_replacement(client, whole)], first=first)
 
 
 def _recreate(client: Client, manifest: Mapping[str, Any]) -> Work:
