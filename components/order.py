@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 import pulumi
 
 from pulumi_slipway.components.before_write import BeforeWrite, Work
+from pulumi_slipway.components.inputs import whole
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import RELEASE_LABEL
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.core.plan import LEDGER, Operation, Plan
 from pulumi_slipway.release.interrupt import Interrupt
 
@@ -56,12 +59,29 @@ class Order:
             "move without it: run without --target and --exclude (SLIPWAY_WORKLOADS names whole workloads)"
         )
 
+    def template(self, track: str, release: str) -> Manifest | None:
+        """The pod template that the engine has of a track's release: with what the transforms of a program made of it.
+
+        None where it has another one there, or nothing is written there in this run.
+        """
+        call = self._call(track) if track in self.made else None
+        for inputs in (call.new_inputs, call.old_inputs) if call else ():
+            spec = (inputs or {}).get("spec")
+            if isinstance(spec, Mapping):  # else it has a secret in it, which is for the engine alone
+                made: Manifest = whole(spec["template"])
+                if made["metadata"]["labels"].get(RELEASE_LABEL) == release:
+                    return made
+        return None
+
     def _left_out(self, what: str) -> bool:
         return what in self.plan.gates and not self._called(what)
 
     def _called(self, what: str) -> bool:
+        return self._call(what) is not None
+
+    def _call(self, what: str) -> pulumi.ResourceHookArgs | None:
         made = self.made[what]
-        return (made.pulumi_resource_type, made.pulumi_resource_name) in self.before_write.calls
+        return self.before_write.calls.get((made.pulumi_resource_type, made.pulumi_resource_name))
 
     def _before(self, operation: Operation) -> Iterator[str]:
         every: Mapping[str, Operation] = {it.what: it for it in self.plan.operations()}

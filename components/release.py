@@ -156,6 +156,7 @@ class Release:
             report=self._reported,
             provenance=prepared.provenance,
             dependents=self._planned.dependents,
+            template=self._order.template,
         )
 
     def _reported(self, book: ledger.Book) -> None:
