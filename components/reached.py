@@ -28,9 +28,10 @@ class Reached:
         """By the ledger's newest record. `passed`: all is as the plan wants it; `failed`: it won't be in this run."""
         subject, plan, seen = prepared.subject, prepared.plan, prepared.world.observed
         release, image, phase, track = plan.release.id, plan.release.image, plan.phase, str(plan.live)
-        if not passed:
+        if not passed or phase is not Phase.HEALTHY:  # a release that is Paused is not yet what users are on
             live = seen.committed.release if seen.committed else None
             release, image = (live.id, live.image) if live else ("", "")
+        if not passed:
             phase = last.outcome if last and not failed else Phase.DEGRADED
             track = str(seen.home or "")
         waits = last is not None and last.outcome is Phase.PAUSED and prepared.rules.strategy is Strategy.CANARY
