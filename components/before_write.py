@@ -36,7 +36,9 @@ class Works:
     update: Sequence[Work] = ()
     """After these, before it is changed: to the engine it is there already."""
     replace: Sequence[Work] = ()
-    """Before these, where the engine makes what it has already: it is about to replace it."""
+    """Before these, in a preview too, where the engine makes what it has already: it is about to replace it."""
+    first: Sequence[Work] = ()
+    """Before all others, in a preview too: what may refuse."""
     kept: bool = False
     """Whether it stays as it is though its inputs say otherwise: admission has made it so, and would again."""
 
@@ -54,7 +56,10 @@ class BeforeWrite:
         """By type and name of the resource."""
         self.state = LastState()
         self.workloads = ProgramWorkloads()
-        self._hook = pulumi.ResourceHook("before-write", self._run)
+        self.calls: dict[tuple[str, str], pulumi.ResourceHookArgs] = {}
+        """By type and name, what the engine said as it was about to write; what a run leaves out is not among them."""
+        self._preview = pulumi.runtime.is_dry_run()
+        self._hook = pulumi.ResourceHook("before-write", self._run, pulumi.ResourceHookOptions(on_dry_run=True))
 
     @classmethod
     def of_the_program(cls) -> "BeforeWrite":
@@ -82,12 +87,15 @@ class BeforeWrite:
         interrupt that it gets: else it would go on for the length of a canary's pause, beside the next run.
         """
         works = self.works[args.type, args.name]
+        self.calls[args.type, args.name] = args
+        refusals, wanted = [*works.first], [*works.always]
         if args.old_inputs is not None:
-            wanted = [*works.always, *works.update]
-        else:
+            wanted += works.update
+        elif works.replace:
             made = args.new_inputs or {}
-            known = self.state.holds(str(made.get("kind")), made["metadata"]) if works.replace else False
-            wanted = [*(works.replace if known else ()), *works.always]
+            known = self.state.holds(str(made.get("kind")), made["metadata"])
+            refusals += works.replace if known else ()
+        wanted = refusals if self._preview else [*refusals, *wanted]
         if not wanted:
             return
         interrupt = Interrupt()

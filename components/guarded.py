@@ -22,15 +22,16 @@ def guarded(
     always: Sequence[Work] = (),
     *,
     kept: bool = False,
+    first: Sequence[Work] = (),
 ) -> Works:
-    """The works before an object's write: `always`, and what must be done where the engine is mistaken about it.
+    """The works before an object's write: these, and what must be done where the engine is mistaken about it.
 
     `kept`: it is to stay as it is.
     """
     whole = {"apiVersion": API_VERSIONS.get(kind), "kind": kind, **manifest}
     if live is None:
-        return Works(always, update=[_recreate(client, whole)])
-    return Works(always, replace=[_refuse_replacement(client, whole)], kept=kept)
+        return Works(always, update=[_recreate(client, whole)], first=first)
+    return Works(always, replace=[_refuse_replacement(client, whole)], first=first, kept=kept)
 
 
 def _recreate(client: Client, manifest: Mapping[str, Any]) -> Work:

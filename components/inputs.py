@@ -65,3 +65,14 @@ class Resolver:
             )
         self.unknown.append(path)
         return UNKNOWN
+
+
+def whole(node: Any) -> Any:  # noqa: ANN401
+    """The engine knows no integers: 4 arrives as 4.0."""
+    if isinstance(node, pulumi.Output):
+        return node.apply(whole)
+    if isinstance(node, Mapping):
+        return {key: whole(it) for key, it in node.items()}
+    if isinstance(node, list):
+        return [whole(it) for it in node]
+    return int(node) if isinstance(node, float) and node.is_integer() else node

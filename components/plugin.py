@@ -15,7 +15,7 @@ from pulumi_slipway.components import program
 from pulumi_slipway.components.blue_green import BlueGreen, BlueGreenArgs
 from pulumi_slipway.components.canary import Canary, CanaryArgs
 from pulumi_slipway.components.environment import Environment, EnvironmentArgs
-from pulumi_slipway.components.inputs import Resolver
+from pulumi_slipway.components.inputs import Resolver, whole
 from pulumi_slipway.components.reached import Reached
 from pulumi_slipway.components.rolling import Rolling, RollingArgs
 from pulumi_slipway.components.workload import Workload, WorkloadArgs
@@ -116,21 +116,10 @@ def _args(of: Any, inputs: Mapping[str, Any], where: str) -> Any:  # noqa: ANN40
     wrong = sorted(set(inputs) - set(names))
     if wrong:
         raise UserError(f"{where}: {', '.join(wrong)}: unknown; there are {', '.join(sorted(names))}")
-    given = {names[key]: _whole(value) for key, value in inputs.items() if value is not None}
+    given = {names[key]: whole(value) for key, value in inputs.items() if value is not None}
     if "environment" in given:
         given["environment"] = Resolver(where).value(given["environment"], "environment")
     if of is EnvironmentArgs:
         workloads = given.get("workloads") or {}
         given["workloads"] = {key: _args(WorkloadArgs, it, f"{where}.{key}") for key, it in workloads.items()}
     return of(**given)
-
-
-def _whole(node: Any) -> Any:  # noqa: ANN401
-    """The engine knows no integers: 4 arrives as 4.0."""
-    if isinstance(node, pulumi.Output):
-        return node.apply(_whole)
-    if isinstance(node, Mapping):
-        return {key: _whole(it) for key, it in node.items()}
-    if isinstance(node, list):
-        return [_whole(it) for it in node]
-    return int(node) if isinstance(node, float) and node.is_integer() else node

@@ -5,7 +5,7 @@ Killed anywhere, the next run finds the inputs unrecorded and asks the gate agai
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from threading import Lock
@@ -21,6 +21,7 @@ from pulumi_slipway.components.before_write import Work
 from pulumi_slipway.components.guarded import guarded
 from pulumi_slipway.components.kubernetes_object import KubernetesObject
 from pulumi_slipway.components.log import Log
+from pulumi_slipway.components.order import Order
 from pulumi_slipway.components.ownership import this_stack
 from pulumi_slipway.components.planner import Planned
 from pulumi_slipway.components.program import at_end, interrupted, moving, outputs_settled, outputs_wait
@@ -56,6 +57,7 @@ class Release:
         """
         self._name, self._planned, self._parent, self._needed = name, planned, parent, needed
         self._prepared, plan = planned.prepared, planned.prepared.plan
+        self._order = Order(plan, planned.before_write)
         self._passed = LEDGER not in plan.gates
         """Whether the release is where the plan wants it."""
         self._failed = False
@@ -69,11 +71,12 @@ class Release:
         self._conductor = self._conducted()
         if plan.gates and not pulumi.runtime.is_dry_run():
             moving(name, self._standing)
-        made: dict[str, KubernetesObject] = {}
+        made = self._order.made
         for operation in plan.operations():
             also = beside([made[SERVICE]]) if operation.what == LEDGER else ()
-            made[operation.what] = self._declared(operation, [*(made[other] for other in operation.after), *also])
-        self.committed = made[LEDGER]
+            after = [self._order.written(other) for other in operation.after]
+            made[operation.what] = self._declared(operation, [*after, *also])
+        self.committed: KubernetesObject = made[LEDGER]
 
     def reached(self) -> dict[str, pulumi.Output[Any]]:
         """The workload's outputs, by name; in a preview what it would come to."""
@@ -82,12 +85,13 @@ class Release:
             outputs_wait(partial(asyncio.get_event_loop().call_soon_threadsafe, self._done.set))
 
         async def value(name: str) -> object:
-            if not preview:
-                written = asyncio.ensure_future(self.committed.id.future())
-                told = asyncio.ensure_future(self._done.wait())
-                await asyncio.wait((written, told), return_when=asyncio.FIRST_COMPLETED)
-                if written.done():
-                    written.exception()  # why it is not written, the engine has told
+            written = asyncio.ensure_future(self.committed.id.future())
+            told = asyncio.ensure_future(self._done.wait())
+            await asyncio.wait((written, told), return_when=asyncio.FIRST_COMPLETED)
+            told.cancel()
+            done = written.done() and not written.exception()  # else the engine has told
+            if done and self._order.broken() and not self._prepared.plan.last:  # else the next one tells it
+                at_end(self._name, self._order.line(LEDGER))
             if preview or (self._passed and self._prepared.plan.phase is Phase.HEALTHY):
                 return getattr(Reached.planned(self._prepared), name)
             return getattr(await asyncio.to_thread(self._seen), name)
@@ -100,7 +104,9 @@ class Release:
             for it in fields(Reached)
         }
 
-    def _declared(self, operation: Operation, after: Sequence[pulumi.Resource]) -> KubernetesObject:
+    def _declared(
+        self, operation: Operation, after: Sequence[pulumi.Resource | Awaitable[pulumi.Resource]]
+    ) -> KubernetesObject:
         """One object, with the gate that stands before it. What has a gate must be written, or it wouldn't be asked."""
         planned, what, gate = self._planned, operation.what, operation.gate
         kind, suffix, manifest = self._object(operation)
@@ -114,7 +120,10 @@ class Release:
         first += _handover(planned, operation.track.track) if operation.track else []
         gates: list[Work] = [partial(self._pass, gate)] if gate else []
         last: list[Work] = [self._prune] if left else []
-        works = guarded(planned.client, kind, wanted, live, [*first, *gates, *last], kept=admitted)
+        works = guarded(
+            planned.client, kind, wanted, live, [*first, *gates, *last],
+            kept=admitted, first=[self._order.refusal(operation)],
+        )  # fmt: skip
         # What waits for the ledger, or for the tracks where the Service moves, waits for what the pods need with them.
         opts = pulumi.ResourceOptions(
             parent=self._parent,
@@ -162,6 +171,7 @@ class Release:
             report=self._reported,
             provenance=prepared.provenance,
             dependents=self._planned.dependents,
+            template=self._order.template,
         )
 
     def _reported(self, book: ledger.Book) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pulumi
 import yaml
 
+from pulumi_slipway.components.inputs import whole
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.release.drift import drift
@@ -154,17 +155,8 @@ class Renderer:
             )
         except Exception as error:  # the SDK has no narrower one
             raise SourceError(f"{self._prefix}: {place}: {_one_line(error)}") from None
-        found: list[dict[str, Any]] = _whole((answer.value or {}).get("result", []))
+        found: list[dict[str, Any]] = whole((answer.value or {}).get("result", []))
         return list(unlisted(found))
-
-
-def _whole(node: Any) -> Any:  # noqa: ANN401  any value of a manifest
-    """The engine's protocol has one kind of number: a port of 3000 comes as 3000.0."""
-    if isinstance(node, float) and node.is_integer():
-        return int(node)
-    if isinstance(node, dict):
-        return {key: _whole(value) for key, value in node.items()}
-    return [_whole(value) for value in node] if isinstance(node, list) else node
 
 
 def _read(prefix: str, path: Path) -> str:

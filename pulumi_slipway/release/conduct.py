@@ -8,7 +8,7 @@ import httpx2
 from lightkube import Client
 
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.core.model import HOME, CheckResult, Event, Moment, Observed, Phase, Pool, TrackName
+from pulumi_slipway.core.model import HOME, CheckResult, Event, Manifest, Moment, Observed, Phase, Pool, TrackName
 from pulumi_slipway.core.plan import Plan
 from pulumi_slipway.core.rules import Strategy
 from pulumi_slipway.core.steps import (
@@ -65,6 +65,8 @@ class Conductor:
     provenance: Mapping[str, str] = field(default_factory=dict)
     dependents: Sequence[str] = ()
     """The workloads that this run leaves as they are where this one fails."""
+    template: Callable[[str, str], Manifest | None] = lambda track, release: None
+    """The pod template of a track's release where the engine has another one than the ledger."""
     measure: Callable[..., tuple[Verdict, ...]] = checks.run
     interrupt: Interrupt = field(default_factory=Interrupt)
 
@@ -194,7 +196,8 @@ class Conductor:
             self.interrupt.sleep(POLL_SECONDS)
 
     def _apply(self, step: Apply) -> None:
-        self._live.apply(step.track, step.release, step.pods, self.book.records)
+        template = self.template(step.track, step.release.id) or step.release.pod_template(step.track)
+        self._live.apply(step.track, step.release, template, step.pods, self.book.records)
         self._note(Moment(Event.APPLIED, track=step.track, release=step.release.id))
 
     def _ready(self, step: Ready) -> None:

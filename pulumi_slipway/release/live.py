@@ -45,9 +45,11 @@ class Live:
             if error.status.code != 404 or pods:
                 raise
 
-    def apply(self, track: TrackName, release: Release, pods: int | None, records: Sequence[Record] = ()) -> None:
-        """Gives a track a release, as the provider would; `records`: its ledger's."""
-        manifest = manifests.deployment(self.subject, track, release.pod_template(track), pods)
+    def apply(
+        self, track: TrackName, release: Release, template: Manifest, pods: int | None, records: Sequence[Record] = ()
+    ) -> None:
+        """Gives a track a release, as the provider would; `template`: its pods', `records`: its ledger's."""
+        manifest = manifests.deployment(self.subject, track, template, pods)
         manifest["metadata"]["annotations"] |= annotation(release, records)
         body: Any = Deployment.from_dict({"apiVersion": "apps/v1", "kind": "Deployment", **manifest})
         while_away(lambda: self.client.apply(body, field_manager=MANAGER, force=True))

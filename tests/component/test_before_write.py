@@ -110,3 +110,12 @@ def test_a_work_that_fails_is_the_last_one(record):
     with pytest.raises(ValueError, match=r"^no$"):
         asyncio.run(hook_of(record, Works([fail, lambda _: seen.append("after it")]))(CREATE))
     assert seen == []
+
+
+def test_a_preview_does_nothing_but_refuse(record, monkeypatch):
+    monkeypatch.setattr("pulumi.runtime.is_dry_run", lambda: True)
+    seen = []
+    works = Works([lambda _: seen.append("gate")], first=[lambda _: seen.append("refusal")])
+    for args in (CREATE, UPDATE):
+        asyncio.run(hook_of(record, works)(args))
+    assert seen == ["refusal", "refusal"]

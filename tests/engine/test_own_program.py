@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.engine.cluster_view import pods
+from tests.engine.cluster_view import deployment, pods
 from tests.engine.harness import Project
 from tests.engine.test_examples import program_of
 
@@ -62,3 +62,40 @@ def test_it_is_ordered_renamed_protected_and_refused_as_any_component(own, names
     assert len(told) == 1
     assert told[0].startswith('workload front: slipway:workloads.web.image: got "Not An Image"; must be ')
     assert "Traceback" not in wrong.output
+
+
+TRANSFORMED = """
+import pulumi
+from pulumi_slipway import Environment, EnvironmentArgs, Rolling, RollingArgs
+
+
+def marked(args):
+    if args.type_ == "kubernetes:apps/v1:Deployment":
+        args.props["spec"]["template"]["metadata"]["annotations"] = {"example.com/team": "shop"}
+    return pulumi.ResourceTransformResult(args.props, args.opts)
+
+
+config = pulumi.Config()
+args = EnvironmentArgs(namespace=config.require("namespace"), image_pull_secret="gitlab-registry")
+shop = Environment("shop", args)
+web = {"image": config.require("image"), "replicas": 2, "progress_deadline": "20s", "probe": {"path": "/healthz"}}
+Rolling("web", RollingArgs(environment=shop, **web), pulumi.ResourceOptions(transforms=[marked]))
+"""
+
+
+def test_pods_that_a_transform_has_changed_stay_where_a_release_is_taken_back(
+    sandbox, tmp_path, namespace, images, admin
+):
+    project = Project(tmp_path / "run", program=program_of(TRANSFORMED, tmp_path / "program"))
+
+    def up(image):
+        config = {"namespace": namespace, "image": image}
+        return project.configure({f"slipway-example-canary:{key}": value for key, value in config.items()}).up()
+
+    up(images.v1).expect()
+    before = pods(admin, namespace, "web")
+    up(images.crash).expect(1)
+    up(images.v1).expect()
+    assert pods(admin, namespace, "web") == before
+    template = deployment(admin, namespace, "web")["spec"]["template"]
+    assert template["metadata"]["annotations"]["example.com/team"] == "shop"

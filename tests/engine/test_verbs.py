@@ -14,7 +14,7 @@ from demo.installed import CHECKOUT
 from tests.engine.cluster_view import outcomes, pods
 from tests.engine.commands import urn
 from tests.engine.harness import stack
-from tests.engine.strategies import some, under
+from tests.engine.strategies import soak, some, under
 
 KINDS = (Deployment, Service, ConfigMap, Secret, PodDisruptionBudget, HorizontalPodAutoscaler)
 NOT_OURS = {"kube-root-ca.crt", "gitlab-registry"}
@@ -45,6 +45,18 @@ def test_outputs_tell_what_users_are_on_also_where_a_run_goes_on_after_errors(
     project.up(SLIPWAY_IMAGE=images.bad).expect(1)
     assert project.outputs()["workloads"]["myapp"] == {**healthy, "phase": "Degraded"}
     assert outcomes(admin, namespace) == ["Healthy", "Degraded", "Degraded"]
+
+
+@pytest.mark.parametrize("strategy", ["canary", pytest.param("blueGreen", marks=soak)])
+def test_outputs_tell_what_users_are_on_while_a_release_is_paused(project, namespace, images, strategy):
+    waits = {"canary": {"steps": [{"replicas": 1}]}, "blueGreen": {"autoPromote": False}}[strategy]
+    project.configure(stack(namespace, myapp=under(strategy, replicas=2, **waits))).up(SLIPWAY_IMAGE=images.v1).expect()
+    healthy = project.outputs()["workloads"]["myapp"]
+    for image in ({"SLIPWAY_IMAGE": images.v2}, {}):
+        project.up(**image).expect()
+        assert project.outputs()["workloads"]["myapp"] == {**healthy, "phase": "Paused"}
+    project.up(SLIPWAY_ACTION="promote").expect()
+    assert project.outputs()["workloads"]["myapp"]["image"] == images.digest("v2")
 
 
 @pytest.mark.parametrize("strategy", some("blueGreen"))
