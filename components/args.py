@@ -42,6 +42,8 @@ class ApplicationArgs:
     """Whether nobody calls it: it takes its work from a queue, and has no port."""
     renamed_from: str | None = None
     """What it was called before, by its name in the cluster."""
+    adopt: bool | None = None
+    """Whether objects of its source that kubectl or Helm has made are taken over."""
     depends_on: Sequence[str] | None = None
     """Workloads of the same `EnvironmentArgs.workloads` that must be Healthy first. Elsewhere: `opts.depends_on`."""
     replicas: int | None = None

@@ -53,6 +53,8 @@ class EnvironmentArgs:
     """Times in which no release comes here."""
     windows: Sequence[Block] | None = None
     """The only times in which releases come here."""
+    notices: Sequence[Block] | None = None
+    """Who is told, by the jobs of the pipeline; a program that `pulumi up` runs by itself tells nobody."""
     labels: Texts | None = None
     remove: Sequence[str] | None = None
     """Workloads that were taken out of `workloads` to be deleted."""

@@ -61,6 +61,8 @@ def test_a_strategy_is_given_as_a_stack_file_gives_it(args, strategy):
 
 
 def test_all_that_is_public_is_there_and_nothing_else():
+    components = ("Access", "BlueGreen", "Canary", "Environment", "Rolling", "Workload")
+    assert {"run", *components, *(f"{it}Args" for it in components)} <= {*pulumi_slipway.__all__}
     for name in pulumi_slipway.__all__:
         assert getattr(pulumi_slipway, name).__doc__
     with pytest.raises(AttributeError):

@@ -190,7 +190,9 @@ class Conduct:
                 version = NUMBER[step.release.id]
                 entry = Entry(version, Phase.PROGRESSING, step.track, str(self.rules.strategy))
                 trial = Trial(version, self.run.rules)
-                return state._replace(ledger=(*state.ledger, entry), trial=trial, bad=state.bad - {version})
+                # Who asks for a release that failed may try it again; a rollback never leads to one.
+                again = frozenset() if self.run.action is Action.ROLLBACK else {version}
+                return state._replace(ledger=(*state.ledger, entry), trial=trial, bad=state.bad - again)
             case Mark():
                 return state.ended(Phase.PROGRESSING, step=step.step)
             case Finish():
