@@ -1,4 +1,4 @@
-"""What import-linter does not look for: modules of the standard library alone in the core, and none of the checkout's."""
+"""What import-linter does not look for: the core is of the standard library alone, nothing is of the checkout."""
 
 import ast
 import sys
