@@ -14,7 +14,7 @@ def standing(live: Live, book: Book, release: str, end: Exception | None) -> str
     users = _users(live)
     if isinstance(end, UserError) and not isinstance(end, Interrupted):
         return f"{users}; {end.what if isinstance(end, WorkloadError) else end}"
-    why = "" if end is None or isinstance(end, Interrupted) else f" ({' '.join(str(end).split())})"
+    why = "" if end is None or isinstance(end, Interrupted) else f" ({_why(end)})"
     last = book.last
     match last.outcome if last and last.release.id == release else None:
         case None:
@@ -29,11 +29,17 @@ def standing(live: Live, book: Book, release: str, end: Exception | None) -> str
     return f"{users}; release {release} {stands}"
 
 
+def _why(end: Exception) -> str:
+    if isinstance(end, httpx2.HTTPStatusError) and end.response.status_code == 401:
+        return "this job's token is expired or revoked: `pulumi up` on the access stack as an administrator renews it"
+    return " ".join(str(end).split())
+
+
 def _users(live: Live) -> str:
     try:
         shares = live.shares()
     except httpx2.HTTPError as error:
-        return f"where users are can't be read ({error})"
+        return f"where users are can't be read ({_why(error)})"
     total = sum(shares.values())
     parts = [f"release {it} ({count} of {total} pods)" for it, count in sorted(shares.items())]
     return f"users are on {' and '.join(parts)}" if parts else "no pod is ready behind the Service"

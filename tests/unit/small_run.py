@@ -190,10 +190,7 @@ class Conduct:
                 version = NUMBER[step.release.id]
                 entry = Entry(version, Phase.PROGRESSING, step.track, str(self.rules.strategy))
                 trial = Trial(version, self.run.rules)
-                # Who asks for a release that failed may try it again; a rollback leads to none that never was Healthy.
-                was = any(it.version == version and it.outcome is Phase.HEALTHY for it in state.ledger)
-                again = {version} if was or self.run.action is not Action.ROLLBACK else set()
-                return state._replace(ledger=(*state.ledger, entry), trial=trial, bad=state.bad - again)
+                return state._replace(ledger=(*state.ledger, entry), trial=trial, bad=state.bad - {version})
             case Mark():
                 return state.ended(Phase.PROGRESSING, step=step.step)
             case Finish():

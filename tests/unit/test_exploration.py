@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from pulumi_slipway.core import goal as goals
 from pulumi_slipway.core import plan as package
 from pulumi_slipway.core.action import Action
 from pulumi_slipway.core.goal import goal
-from pulumi_slipway.core.model import Phase, TrackName
+from pulumi_slipway.core.model import TrackName
 from pulumi_slipway.core.plan import LEDGER, SERVICE, Plan, plan
 from pulumi_slipway.core.plan.blue_green import BLUE, BlueGreen
 from pulumi_slipway.core.plan.canary import Canary
@@ -112,11 +111,6 @@ def forward(workload: str, observed: Any, desired: Any, action: Action, named: s
     return replace(made, release=flying.release, rolls_back=False) if flying and action is Action.ABORT else made
 
 
-def to_what_failed(workload: str, observed: Any, release: str, prefix: str = "") -> Any:
-    failed = [it.release for it in observed.ledger if it.outcome is Phase.DEGRADED]
-    return failed[-1] if failed else BEFORE(workload, observed, release, prefix)
-
-
 def unpaused(case: Case) -> Plan:
     return case._hold() if case.goal.holds else case.decide()
 
@@ -130,7 +124,7 @@ def one_step_less(case: Canary, last: int) -> list[Step]:
     return CONDUCT(case, max(last - 1, 1))
 
 
-CONDUCT, BEFORE = Canary._conduct, goals.before
+CONDUCT = Canary._conduct
 ROLLING, SWITCH, WAITS, STEPS, PAUSES = RULES
 FAULTS: dict[str, Fault] = {
     "the Service has no gate": Fault((SWITCH,), no_gate(SERVICE)),
@@ -147,7 +141,6 @@ FAULTS: dict[str, Fault] = {
     "users stay on a colour whose check failed": Fault((SWITCH,), not_taken_back(Point)),
     "a canary skips its last step": Fault((STEPS,), patched=(Canary, "_conduct", one_step_less)),
     "an abort goes forward": Fault((PAUSES,), patched=(package, "goal", forward)),
-    "a rollback goes to what never was Healthy": Fault((ROLLING,), patched=(goals, "before", to_what_failed)),
     "a rolling release is not checked": Fault((ROLLING,), lacks(Check)),
     "the ledger is not told of a beginning": Fault((ROLLING,), lacks(Begin)),
     "the ledger is not told of an end": Fault((ROLLING,), lacks(Finish)),
