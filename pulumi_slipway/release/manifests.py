@@ -166,6 +166,8 @@ def deployment(subject: Subject, track: TrackName, template: Manifest, replicas:
         authors = subject.source.deployment["spec"]
         spec = {**{key: value for key, value in authors.items() if key != "replicas"}, **spec}
         spec["strategy"] = authors.get("strategy", spec["strategy"])
+    if not w.overlap:
+        spec["strategy"] = {"type": "Recreate"}  # its controller waits until the pods before are gone
     if w.worker:
         spec.setdefault("minReadySeconds", min(WORKER_READY_SECONDS, w.progress_deadline - 1))
     if replicas is not None:

@@ -41,6 +41,7 @@ BESIDE_A_SOURCE = {
     "image",
     "source",
     "worker",
+    "overlap",
     "renamed_from",
     "adopt",
     "depends_on",
@@ -88,6 +89,10 @@ class Workload(Model):
     """Whether nobody calls it: it takes its work from a queue, and has no port. Its releases are `rolling` or `canary`:
     blue and green would work at the same time. A headless Service without ports marks the pods that are live. Default
     false: a Deployment without a Service is a mistake."""
+    overlap: Flag = True
+    """Whether pods of two releases may work at the same time. false is for a worker that is `rolling`: the pods before
+    are gone before new ones begin, forwards, back, and where a release fails, so that no message is handled by two
+    versions at once. Nobody works in between. Default true."""
     renamed_from: DnsLabel | None = None
     """What it was called before: the first run under the new name takes its Services and records over, and what is left
     of the old name is deleted once users are served under the new one. Default null."""
@@ -218,11 +223,15 @@ class Workload(Model):
         if self.worker:
             if self.strategy.blue_green:
                 mistakes.add(("strategy",), "must be rolling or canary: blue and green of a worker would both work")
+            if not self.overlap and self.strategy.canary:
+                mistakes.add(("strategy",), "must be rolling with `overlap: false`: a canary works beside the others")
             for name in sorted({"port", "service", "ingress", "probe", "liveness"} & self.model_fields_set):
                 mistakes.add((to_camel(name),), "is for what is called over the network: remove it, or `worker`")
             for name, check in self.checks.items():
                 if check.http:
                     mistakes.add(("checks", name, "http"), "has nothing to ask: a worker has no port")
+        elif not self.overlap:
+            mistakes.add(("overlap",), "is for a `worker`: users of what is called would wait in between")
         mistakes.check()
         return self
 

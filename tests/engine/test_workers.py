@@ -1,9 +1,12 @@
 """Workers: Deployments that nobody calls. Released step by step, rolled back, and failed as others are."""
 
+import threading
+import time
+
 import pytest
 from lightkube.core.exceptions import ApiError
 from lightkube.resources.apps_v1 import Deployment
-from lightkube.resources.core_v1 import Service
+from lightkube.resources.core_v1 import Pod, Service
 
 from tests.engine.cluster_view import outcomes, records
 from tests.engine.harness import stack
@@ -49,6 +52,39 @@ def test_a_worker_is_released_in_steps_and_rolled_back(by, strategy, project, na
     assert image(admin, namespace) == images.digest("v1")
 
 
+def test_no_two_releases_of_a_worker_work_at_once_where_it_says_so(project, namespace, images, admin):
+    (project.directory / "web.yaml").write_text(WORKER)
+    workload = {"worker": True, "overlap": False, "progressDeadline": "20s", "source": {"manifests": "web.yaml"}}
+    project.configure(stack(namespace, web=workload))
+    project.up(SLIPWAY_IMAGE=images.v1).expect()
+    ended, seen = threading.Event(), []
+
+    def look():
+        while not ended.is_set():
+            pods = [it.to_dict() for it in admin.list(Pod, namespace=namespace)]
+            seen.append(frozenset(it["spec"]["containers"][0]["image"] for it in pods if works(it)))
+            time.sleep(0.05)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        project.up(SLIPWAY_IMAGE=images.v2).expect()
+        project.up(SLIPWAY_IMAGE=images.crash).expect(1)
+        project.up(SLIPWAY_ACTION="rollback", SLIPWAY_RELEASE=records(admin, namespace, "web")[0].release.id).expect()
+    finally:
+        ended.set()
+        looking.join()
+    assert max(map(len, seen)) == 1
+    assert frozenset.union(*seen) >= {images.digest(it) for it in ("v1", "v2")}
+    assert image(admin, namespace) == images.digest("v1")
+    assert set(project.up().expect().changes) == {"same"}
+
+
+def works(pod):
+    """Whether a container of it runs, also while it is told to stop."""
+    return any("running" in it["state"] for it in pod["status"].get("containerStatuses") or ())
+
+
 def image(admin, namespace):
     return admin.get(Deployment, "web", namespace=namespace).spec.template.spec.containers[0].image
 
@@ -59,6 +95,8 @@ def test_a_worker_is_no_way_to_forget_a_service_and_has_nothing_to_call(project,
     forgotten = project.preview(SLIPWAY_IMAGE=images.v1).expect(1).output
     assert "there is no Service among the objects" in forgotten
     assert "worker: true" in forgotten
+    project.configure(stack(namespace, web={"worker": True, "overlap": False, "strategy": "canary"}))
+    assert "must be rolling with `overlap: false`" in project.preview().expect(1).output
     wrong = {"worker": True, "strategy": "blueGreen", "port": 80, "checks": {"a": {"http": {"path": "/"}}}}
     project.configure(stack(namespace, web=wrong))
     refused = project.preview(SLIPWAY_IMAGE=images.v1).expect(1).output
