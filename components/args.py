@@ -40,6 +40,8 @@ class ApplicationArgs:
     """Manifests, a kustomization or a chart that describe it."""
     worker: bool | None = None
     """Whether nobody calls it: it takes its work from a queue, and has no port."""
+    overlap: bool | None = None
+    """Whether pods of two releases may work at the same time; False is for a worker."""
     renamed_from: str | None = None
     """What it was called before, by its name in the cluster."""
     adopt: bool | None = None

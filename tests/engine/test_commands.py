@@ -1,12 +1,10 @@
 """Every command at every state of a release: no request lost, nothing missing, nothing left, outputs that are true."""
 
-import json
-from pathlib import Path
-
 import pytest
 
 from tests.engine.cluster_view import outcomes
 from tests.engine.commands import COMMANDS, WORKLOAD
+from tests.engine.commands_table import measured
 from tests.engine.harness import stack
 from tests.engine.strategies import NAMES, SOAK, under
 from tests.engine.test_verbs import emptied, objects
@@ -14,6 +12,8 @@ from tests.engine.test_verbs import emptied, objects
 STATES = ("Healthy", "Paused", "Degraded")
 QUICK = {("canary", "Paused")}
 QUICK_COMMANDS = ("up --target (Service)", "up --exclude (ledger)", "state delete", "refresh --run-program")
+RATE = 100
+"""New connections a second: more than two cores shared with others can answer would be lost by nobody's doing."""
 SENSELESS = {("rolling", "Paused")}
 """A rolling release never waits for a person."""
 
@@ -45,19 +45,16 @@ def test_a_command_takes_nothing_away(project, namespace, images, admin, load, s
     at(state, project, images)
     project.up().expect()
     before, ledger = objects(admin, namespace), outcomes(admin, namespace)
-    expected, rows = project.outputs()["workloads"][WORKLOAD], []
+    expected = project.outputs()["workloads"][WORKLOAD]
     for name in COMMANDS if SOAK else QUICK_COMMANDS:
         command = COMMANDS[name]
-        with load(WORKLOAD) as run:
+        with load(WORKLOAD, rate=RATE) as run:
             ended = command.run(project).expect(1 if command.refused else 0)
             after = project.up().expect()
-        rows.append({"command": name, "exit": ended.status, "next up": after.changes, "sent": run.result.sent})
         assert run.result.failed == 0, (name, run.result.samples)
         assert objects(admin, namespace) == before, name
         assert outcomes(admin, namespace) == ledger, name
         assert project.outputs()["workloads"][WORKLOAD] == expected, name
-    out = Path("out/commands")
-    out.mkdir(parents=True, exist_ok=True)
-    (out / f"{strategy}-{state}.json").write_text(json.dumps(rows, indent=1))
+        measured(strategy, state, name, ended.status, after.changes, run.result)
     project.destroy().expect()
     emptied(admin, namespace)
