@@ -150,12 +150,14 @@ def a_namespace(random: Random) -> None:
 def manifests_of_a_source(random: Random) -> None:
     found = documents("source", Path("web.yaml"), _utf8(cut(GOOD, random)))
     for one in found:
-        yaml.load(one.text, yaml.CSafeLoader)
+        assert yaml.compose(one.text, yaml.CSafeLoader)
 
 
 def what_a_chart_renders(random: Random) -> None:
     made = json.loads(_utf8(json.dumps(spoilt(OBJECTS, random), ensure_ascii=False)))
-    rendered = [Rendered(it, "chart") for it in made if isinstance(it, dict) and _named(it)]
+    rendered = [
+        Rendered(it, "chart") for it in (made if isinstance(made, list) else []) if isinstance(it, dict) and _named(it)
+    ]
     found = define("web", Source(manifests="x"), rendered, "apps", 3)
     found.pod_template("r/app@sha256:" + "1" * 64, None)
 
