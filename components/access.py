@@ -175,9 +175,10 @@ class Access(pulumi.ComponentResource):
         if settings.promote_from:
             source = self._settings.environments[settings.promote_from].namespace
             accounts = [DEPLOY, *([PREVIEW] if settings.preview else [])]
-            LedgerReader(
-                f"{name}-promotion", LedgerReaderArgs(environment, settings.namespace, source, accounts), self._opts
+            reader = LedgerReaderArgs(
+                environment, settings.namespace, settings.promote_from, source, accounts, settings.promote_workloads
             )
+            LedgerReader(f"{name}-promotion", reader, self._opts)
         wide = self._settings.scope == "cluster"
         return _Built(
             settings,

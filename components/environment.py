@@ -40,6 +40,8 @@ class EnvironmentArgs:
     `environment`."""
     kubeconfig: pulumi.Input[str] | None = None
     """Content of a kubeconfig, or the path of one. Default: KUBECONFIG."""
+    server: str | None = None
+    """The API server: a kubeconfig of another is refused."""
     image_pull_secret: str | None = None
     prometheus: str | None = None
     """Address for checks, as the program reaches it."""
@@ -47,6 +49,10 @@ class EnvironmentArgs:
     repositories: Sequence[str] | None = None
     """Further repositories that images may be promoted from."""
     policy: Block | None = None
+    freeze: Sequence[Block] | None = None
+    """Times in which no release comes here."""
+    windows: Sequence[Block] | None = None
+    """The only times in which releases come here."""
     labels: Texts | None = None
     remove: Sequence[str] | None = None
     """Workloads that were taken out of `workloads` to be deleted."""
@@ -151,6 +157,7 @@ class Environment(pulumi.ComponentResource):
         if kubeconfig is None:
             refuse_another_cluster()
         client = cluster.connect(given=kubeconfig)
+        cluster.refuse_another(client, self._settings.server)
         cluster.check(client, self._settings.namespace, ())  # the provider would wait a minute for a silent one
         below = pulumi.ResourceOptions(parent=self)
         provider = kubernetes_provider(f"{self._name}-kubernetes", below, kubeconfig)

@@ -63,9 +63,13 @@ class LedgerReaderArgs:
     """The one that promotes."""
     namespace: str
     """Its namespace."""
+    promotes_from: str
+    """The environment that it promotes from."""
     source: str
-    """Namespace that it promotes from."""
+    """That one's namespace."""
     accounts: Sequence[str]
+    workloads: Sequence[str]
+    """Those whose ledgers they are; none: all."""
 
 
 class LedgerReader(pulumi.ComponentResource):
@@ -77,7 +81,7 @@ class LedgerReader(pulumi.ComponentResource):
         role = k8s.rbac.v1.Role(
             f"{name}-role",
             metadata=metadata(called, args.environment, args.source),
-            rules=rbac_rules(ledgers()),
+            rules=rbac_rules(ledgers(args.promotes_from, args.workloads)),
             opts=pulumi.ResourceOptions(parent=self),
         )
         k8s.rbac.v1.RoleBinding(

@@ -1,9 +1,11 @@
 """What an environment's workloads need to be planned: the cluster is asked, and nothing is declared yet."""
 
+import os
 import time
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pulumi
 from lightkube import Client
@@ -19,15 +21,16 @@ from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.core.goal import NothingToDo
 from pulumi_slipway.preflight.environment import (
-    Ledgers,
     kinds_brought,
-    ledgers_before,
     needed_rights,
     policy_warnings,
+    refuse_own_names,
     refuse_shared_objects,
     refuse_shared_pods,
 )
 from pulumi_slipway.preflight.immutable import refuse_immutable
+from pulumi_slipway.preflight.ledgers import Ledgers, ledgers_before
+from pulumi_slipway.preflight.windows import NoReleaseNow, closed, refuse_releases
 from pulumi_slipway.release import adopt
 from pulumi_slipway.release.admitted import Admission, Explains, unexplained
 from pulumi_slipway.release.image import ImageUnresolved
@@ -80,6 +83,7 @@ class Planner:
         subjects = self._subjects(workloads)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
+        refuse_own_names([*subjects.values()])
         exists = self._namespace(kinds, subjects, preview=preview)
         with cluster.as_preflight_error(self.client):
             found = self._settled() if exists else None
@@ -92,11 +96,12 @@ class Planner:
                 for line in removed(gone, settings, self.before_write.state):
                     self.log.warn(line)
             held = briefly(lambda: contents(self.client, found, settings)) if found else []
-            offered = ledgers_before(self.client, settings)
+            offered = ledgers_before(self.client, settings, [*subjects])
             prepared = self._prepared(admission, subjects, run, found, offered, preview=preview)
             for line in (line for it in prepared.values() for line in adopt.changes(it)):
                 self.log.info(line)
             refuse_immutable(prepared.values(), admission.explains)
+            self._refuse_at_this_time(prepared, run, preview=preview)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):
                     self.log.warn(line)
@@ -116,6 +121,17 @@ class Planner:
             )
             for key, it in prepared.items()
         }
+
+    def _refuse_at_this_time(self, prepared: Mapping[str, Prepared], run: Run, *, preview: bool) -> None:
+        why = closed(self.settings, datetime.now(UTC), os.environ)
+        try:
+            told = refuse_releases(prepared, run.only or prepared, run.action, run.override, why)
+        except NoReleaseNow as error:
+            if not preview:
+                raise NoReleaseNow(f"environment {self.settings.name} {error}") from None
+            told = str(error)
+        if told:
+            self.log.warn(f"environment {self.settings.name} {told}")
 
     def _subjects(self, workloads: Mapping[str, WorkloadSettings]) -> dict[str, Subject]:
         """The workloads with what their sources define; raises UserError with what is wrong in any of them."""

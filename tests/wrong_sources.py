@@ -198,6 +198,11 @@ WRONG_SOURCES = [
         ("slipway:environment.policy.privileged", "container app is privileged"),
     ),
     WrongSource(
+        "a-ledger-of-its-own",
+        _two("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: myapp-releases}"),
+        ("ConfigMap myapp-releases", "call it something else"),
+    ),
+    WrongSource(
         "custom-resource-before-its-kind",
         _two("apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}"),
         ("example.com/v1", "Widget w"),

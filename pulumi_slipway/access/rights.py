@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulumi_slipway.cluster.rights import READ, WRITE
+from pulumi_slipway.core.keys import LEFT
+from pulumi_slipway.core.model import TrackName
+from pulumi_slipway.release import ledger
 
 ALL = (*READ, *WRITE)
 
@@ -61,9 +64,13 @@ def preview(namespace: str, kinds: Sequence[str] = ()) -> list[Rule]:
     ]
 
 
-def ledgers() -> list[Rule]:
-    """What promotion reads in the environment that it promotes from."""
-    return [Rule(("",), ("configmaps",), READ)]
+def ledgers(source: str, workloads: Sequence[str]) -> list[Rule]:
+    """What promotion reads in the environment that it promotes from (`source`): of these workloads alone, if any."""
+    if not workloads:
+        return [Rule(("",), ("configmaps",), READ)]
+    books = [f"{LEFT}{source}", *map(ledger.name, workloads)]
+    tracks = [workload + track.suffix for workload in workloads for track in TrackName]
+    return [Rule(("",), ("configmaps",), ("get",), books), Rule(("apps",), ("deployments",), ("get",), tracks)]
 
 
 def _also(kinds: Sequence[str], verbs: Sequence[str]) -> list[Rule]:

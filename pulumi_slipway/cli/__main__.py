@@ -128,6 +128,13 @@ def _revoke(given: Given) -> int:
     return 0
 
 
+def _state(given: Given) -> int:
+    from pulumi_slipway.pipeline.state_restore import restore  # noqa: PLC0415
+
+    print(shown(restore(project_directory(), given.stack)), flush=True)
+    return 0
+
+
 def _status(given: Given) -> int:
     from pulumi_slipway.cli import status  # noqa: PLC0415
 
@@ -211,6 +218,8 @@ def _parser() -> argparse.ArgumentParser:
     back.add_argument("--if-failed", action="store_true", help="only where a release did not come up")
     command("settle", _settle, "the tracks that no rollback needs any more are retired, and nothing else", stack, locks)
     command("drift", _drift, "whether the cluster is still what was deployed", stack)
+    state = command("state", _state, "restore: a whole state in the place of a damaged one, in a file backend", stack)
+    state.add_argument("what", choices=["restore"])
     review = command("review", _review, "the review environment of a branch", locks)
     review.add_argument("what", choices=["up", "stop", "sweep"])
     review.add_argument("--dry-run", action="store_true", help="sweep: only say what would be taken away")

@@ -76,6 +76,15 @@ def _content(given: str | None) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else {}
 
 
+def refuse_another(client: Client, server: str | None) -> None:
+    """Raises PreflightError where the kubeconfig is of another API server than this one; None: any will do."""
+    if server and _server(client).rstrip("/") != server.rstrip("/"):
+        raise PreflightError(
+            f"the kubeconfig is of {_server(client)}, and slipway:environment.server is {server}: use that cluster's "
+            "kubeconfig; in a GitLab job see who has set KUBECONFIG_FILE"
+        )
+
+
 def web(client: Client) -> httpx2.Client:
     """Signed in at the API server, for what lightkube knows no call for: a kind without a class, the proxy to a pod.
 

@@ -40,6 +40,9 @@ LEFT = "slipway-preview-"
 
 Its annotations `by-commit` and `image` say for which commit which images were deployed, with commas between."""
 
+JOBS = "slipway-jobs"
+"""Name of the ConfigMap with the jobs that are at work in a namespace (pipeline/jobs.py)."""
+
 LIFETIME_ANNOTATION = "slipway.dev/token-lifetime"
 """Of a token's Secret: seconds from issue to expiry, as asked of the API server."""
 EXPIRES_ANNOTATION = "slipway.dev/expires-at"

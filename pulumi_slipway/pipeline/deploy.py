@@ -10,7 +10,7 @@ from lightkube import ApiError
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.action import IMAGE, Action, variable
 from pulumi_slipway.core.errors import UserError
-from pulumi_slipway.pipeline import deployed, engine, jobs, snapshot, stack_files
+from pulumi_slipway.pipeline import deployed, engine, jobs, notices, snapshot, stack_files
 from pulumi_slipway.pipeline.up import Locking, select, update
 from pulumi_slipway.release.drift import drift
 from pulumi_slipway.settings.run import ACTION, RELEASE
@@ -61,7 +61,8 @@ def _update(directory: Path, stack: str, file: stack_files.Text, locking: Lockin
     select(stack, directory)
     where = stack_files.environment(file)
     others = jobs.of(stack, where and where[1])
-    ended = update("up", stack, locking, directory=directory, environ=environ(file, os.environ), jobs=others)
+    with notices.of(file):
+        ended = update("up", stack, locking, directory=directory, environ=environ(file, os.environ), jobs=others)
     if ended.status == 0:
         publish(directory, stack, where, commit)
     return ended.exit_status

@@ -16,6 +16,7 @@ from pulumi_slipway.pipeline.digest import Change, Digest, shown
 from pulumi_slipway.pipeline.preview import table
 from pulumi_slipway.pipeline.project import API_TOKEN, connect
 from pulumi_slipway.release import ledger
+from pulumi_slipway.release.bound import sorted_out
 from pulumi_slipway.release.drift import drift as differing
 
 LABEL = "slipway-drift"
@@ -84,7 +85,9 @@ def _ledgers(objects: Sequence[Deployed], live: Live) -> dict[str, tuple[Record,
     for it in objects:
         there = live[it.urn]
         if it.is_ledger and there is not None and not isinstance(there, Unreadable):
-            found[it.workload] = ledger.decode(there.get("data"))
+            own = [live[one.urn] for one in objects if one.track and one.workload == it.workload]
+            tracks = [one for one in own if one and not isinstance(one, Unreadable)]
+            found[it.workload] = tuple(sorted_out(ledger.decode(there.get("data")), tracks)[0])
     return {workload: records for workload, records in found.items() if records}
 
 

@@ -130,7 +130,14 @@ def reason(output: str) -> str:
     """The errors out of what `pulumi` said, each once; the last line where it names none."""
     errors = re.findall(r"^\s*error: (.+)$", output, re.MULTILINE)
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    return "; ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")
+    return ("; ".join(dict.fromkeys(errors)) or (lines[-1] if lines else "it said nothing")) + remedy(output)
+
+
+def remedy(output: str) -> str:
+    """What to do about a state that the engine can't read; empty where that is not what it said."""
+    if not re.search(r"^error: failed to load checkpoint: ", output, re.MULTILINE):
+        return ""
+    return ": its file is damaged: `slipway state restore --stack <stack>` (docs/state.md)"
 
 
 def _command(arguments: Sequence[str]) -> list[str]:

@@ -19,12 +19,12 @@ from lightkube.types import PatchType
 
 from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.core.errors import UserError
+from pulumi_slipway.core.keys import JOBS
 from pulumi_slipway.pipeline import engine
 from pulumi_slipway.pipeline.engine import Ended
 from pulumi_slipway.pipeline.locks import Lock, held
 from pulumi_slipway.pipeline.project import API_TOKEN, DELETED, NOTE_TOKEN, JobState, connect
 
-NAME = "slipway-jobs"
 ENDED = frozenset({"success", "failed", "canceled", "skipped", DELETED})
 BY_ITSELF = frozenset({0, 1, 255})
 """Statuses with which the engine ends having given its lock back; not that of a panic, nor of a signal."""
@@ -122,11 +122,11 @@ class Jobs:
             client = cluster.connect()
             with cluster.as_preflight_error(client):
                 try:
-                    client.patch(ConfigMap, NAME, {"data": data}, namespace=self.namespace, patch_type=PatchType.MERGE)
+                    client.patch(ConfigMap, JOBS, {"data": data}, namespace=self.namespace, patch_type=PatchType.MERGE)
                 except ApiError as error:
                     if error.status.code != 404:
                         raise
-                    metadata = ObjectMeta(name=NAME, namespace=self.namespace)
+                    metadata = ObjectMeta(name=JOBS, namespace=self.namespace)
                     client.create(ConfigMap(metadata=metadata, data={key: it for key, it in data.items() if it}))
 
     def _read(self) -> dict[str, str]:
@@ -136,7 +136,7 @@ class Jobs:
         client = cluster.connect()
         with cluster.as_preflight_error(client):
             try:
-                data = client.get(ConfigMap, NAME, namespace=self.namespace).data or {}
+                data = client.get(ConfigMap, JOBS, namespace=self.namespace).data or {}
             except ApiError as error:
                 if error.status.code != 404:
                     raise UserError(str(error)) from None

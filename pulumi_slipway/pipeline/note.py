@@ -37,17 +37,17 @@ def drift(found: Digest) -> str:
 
 def _stack(digest: Digest) -> list[str]:
     if digest.error is not None:
-        return [f"**{_text(digest.stack)}**: no preview: {_text(digest.error)}", ""]
+        return [f"**{plain(digest.stack)}**: no preview: {plain(digest.error)}", ""]
     if not digest.changes:
-        return [f"**{_text(digest.stack)}**: no changes", "", *_notices(digest)]
+        return [f"**{plain(digest.stack)}**: no changes", "", *_notices(digest)]
     counts = ", ".join(f"{count} to {what}" for what, count in digest.counts.items() if count)
     table = ["| | resource | fields |", "|---|---|---|", *map(_row, digest.changes[:ROWS])]
     if len(digest.changes) > ROWS:
         table.append(f"| | … and {len(digest.changes) - ROWS} more | |")
     if len(digest.changes) > FOLD:
-        title = f"<b>{_text(digest.stack)}</b>: {counts}"
+        title = f"<b>{plain(digest.stack)}</b>: {counts}"
         return [f"<details><summary>{title}</summary>", "", *table, "", "</details>", "", *_notices(digest)]
-    return [f"**{_text(digest.stack)}**: {counts}", "", *table, "", *_notices(digest)]
+    return [f"**{plain(digest.stack)}**: {counts}", "", *table, "", *_notices(digest)]
 
 
 def _row(change: Change) -> str:
@@ -55,19 +55,19 @@ def _row(change: Change) -> str:
     if len(change.fields) > FIELDS:
         fields.append(f"… {len(change.fields) - FIELDS} more")
     what = f"{_SIGNS[change.operation]} {change.operation}"
-    return f"| {what} | {_text(change.kind)} {_code(change.name)} | {'<br>'.join(fields)} |"
+    return f"| {what} | {plain(change.kind)} {_code(change.name)} | {'<br>'.join(fields)} |"
 
 
 def _notices(digest: Digest) -> list[str]:
-    return [*(f"- {_text(notice)}" for notice in digest.notices), ""] if digest.notices else []
+    return [*(f"- {plain(notice)}" for notice in digest.notices), ""] if digest.notices else []
 
 
-def _text(text: str) -> str:
+def plain(text: str) -> str:
     """Plain text: no HTML, no table cell, no Markdown, no mention and no quick action out of a name."""
-    plain = shown(" ".join(escape(text, quote=False).split()))
+    line = shown(" ".join(escape(text, quote=False).split()))
     for sign in "\\`*_[]|~@#!":
-        plain = plain.replace(sign, f"\\{sign}")
-    return plain
+        line = line.replace(sign, f"\\{sign}")
+    return line
 
 
 def _code(text: str) -> str:

@@ -79,6 +79,12 @@ class Project:
             request.notes.create({"body": body})
             return "created"
 
+    def merged_by(self, commit: str) -> list[int]:
+        """The merge requests that brought a commit to where it is."""
+        with self._refusals(f"list the merge requests of {commit[:8]}"):
+            listed: Any = self._remote.commits.get(commit, lazy=True).merge_requests(get_all=True)
+            return [int(it["iid"]) for it in listed if it["state"] == "merged"]
+
     def put_issue(self, title: str, body: str, label: str) -> str:
         """Opens an issue with this label, or adds what is new to the open one; returns its URL."""
         with self._refusals("open an issue"):

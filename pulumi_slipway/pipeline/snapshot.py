@@ -6,8 +6,6 @@ secret value replaced by a word, in a ConfigMap that the read-only identity may 
 needs neither the state backend nor the passphrase.
 """
 
-import base64
-import gzip
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -17,6 +15,7 @@ from lightkube.models.meta_v1 import ObjectMeta
 from lightkube.resources.core_v1 import ConfigMap
 
 from pulumi_slipway.core.keys import LEFT, PROVENANCE, RUNS
+from pulumi_slipway.core.packed import pack, unpack
 from pulumi_slipway.release import observe
 from pulumi_slipway.release.manifests import ownership
 
@@ -25,6 +24,10 @@ _SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105  sdk/go/common/resour
 WITHHELD = "withheld"
 LIMIT = 900_000
 """Bytes at most; the API server takes 1 MiB for an object."""
+MOST = 32 << 20
+"""Bytes of a state that are read: what is packed into LIMIT can stand for a thousand times as much."""
+_ORIGIN = ("pluginDownloadURL", "pluginChecksums")
+"""Of a provider: where the engine would fetch the program from that it runs."""
 FIELD_MANAGER = "slipway-pipeline"
 KEY = "state.json.gz"
 
@@ -75,11 +78,12 @@ def publish(  # noqa: PLR0917
     client: Client, namespace: str, environment: str, stack: str, state: dict[str, Any], said: Mapping[str, str]
 ) -> bool:
     """Writes the state without secrets, with `said` as annotations; False where it is too large for an object."""
-    packed = gzip.compress(json.dumps(without_secrets(state), sort_keys=True).encode(), mtime=0)
-    if len(packed) > LIMIT:
+    text = json.dumps(without_secrets(state), sort_keys=True)
+    packed = pack(text)
+    if len(packed) * 3 // 4 > LIMIT or len(text) > MOST:
         return False
     metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment), annotations=dict(said))
-    made = ConfigMap(metadata=metadata, binaryData={KEY: base64.b64encode(packed).decode()})
+    made = ConfigMap(metadata=metadata, binaryData={KEY: packed})
     client.apply(made, field_manager=FIELD_MANAGER, force=True)
     return True
 
@@ -92,13 +96,27 @@ def annotations(client: Client, namespace: str, stack: str) -> dict[str, str]:
 
 
 def read(client: Client, namespace: str, stack: str) -> dict[str, Any] | None:
-    """The state that the last deployment left; None where there was none."""
+    """The state that the last deployment left; None where there was none, or where it is damaged.
+
+    Whoever may edit ConfigMaps can write one: no plugin is fetched from where it says, for a branch's job to run.
+    """
     try:
         found = client.get(ConfigMap, name(stack), namespace=namespace)
-        packed = base64.b64decode((found.binaryData or {})[KEY])
-        state: dict[str, Any] = json.loads(gzip.decompress(packed))
-    except (ApiError, KeyError, ValueError, OSError) as error:
+        state: dict[str, Any] = json.loads(unpack((found.binaryData or {})[KEY], MOST))
+        resources = state["deployment"]["resources"]
+        state["deployment"]["resources"] = [_without_origin(it) if _is_provider(it) else it for it in resources]
+    except (ApiError, KeyError, TypeError, ValueError, RecursionError) as error:
         if isinstance(error, ApiError) and error.status.code != 404:
             raise
         return None
     return state
+
+
+def _is_provider(resource: dict[str, Any]) -> bool:
+    return str(resource["type"]).startswith("pulumi:providers:")
+
+
+def _without_origin(node: Any) -> Any:  # noqa: ANN401  JSON is what it is
+    if isinstance(node, dict):
+        return {key: _without_origin(value) for key, value in node.items() if key not in _ORIGIN}
+    return node

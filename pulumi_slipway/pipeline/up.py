@@ -82,6 +82,8 @@ def update(
     ended = past_locks(stack, locking, start, lift, jobs)
     if ended.status == 0:
         forget_pending(stack, directory, environ)
+    elif todo := engine.remedy(ended.output):
+        engine.say(f"error: stack {stack}: the engine can't load its state{todo}")
     return ended
 
 

@@ -1,20 +1,19 @@
 """What an environment asks of the cluster before its first resource is declared; no Pulumi in it."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from lightkube import ApiError, Client
-from lightkube.resources.core_v1 import ConfigMap, ResourceQuota
+from lightkube.resources.core_v1 import ResourceQuota
 
-from pulumi_slipway.cluster import client as cluster
 from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.cluster.rights import READ, WRITE, Right, rights
-from pulumi_slipway.core.keys import LEFT
-from pulumi_slipway.core.model import Manifest, Record
+from pulumi_slipway.core.keys import JOBS, LEFT
+from pulumi_slipway.core.model import Manifest
 from pulumi_slipway.preflight import policy
-from pulumi_slipway.release import checks, ledger, manifests
+from pulumi_slipway.release import checks, manifests
 from pulumi_slipway.release.manifests import Subject
+from pulumi_slipway.release.observe import SUFFIXES
 from pulumi_slipway.release.prepare import Prepared
-from pulumi_slipway.release.promotion import deployed_again
 from pulumi_slipway.settings import Environment as EnvironmentSettings
 from pulumi_slipway.source.rendered import Rendered, SourceError
 
@@ -80,49 +79,36 @@ def refuse_shared_objects(subjects: Iterable[Subject]) -> None:
         )
 
 
+def refuse_own_names(subjects: Sequence[Subject]) -> None:
+    """Refuses a source's object that has the name of one that a run keeps for itself; raises SourceError.
+
+    Else a source could write a workload's ledger, or be taken for a release.
+    """
+    own = {
+        (kind, f"{subject.name}{suffix}"): f"workload {subject.name}'s own"
+        for subject in subjects
+        for kind, suffixes in SUFFIXES.items()
+        for suffix in suffixes
+        if suffix
+    }
+    for subject in subjects:
+        for other in subject.source.others if subject.source else ():
+            whose = own.get((other.kind, other.name))
+            if other.kind == "ConfigMap" and (other.name.startswith(LEFT) or other.name == JOBS):
+                whose = "Slipway's own"
+            if whose:
+                raise SourceError(
+                    f"slipway:workloads.{subject.name}.source: {other.kind} {other.name} ({other.place}) has the name "
+                    f"of {whose}: call it something else"
+                )
+
+
 def _defined(subject: Subject, other: Rendered) -> bool:
     """Whether the source itself brings the definition of a custom kind."""
     others = subject.source.others if subject.source else ()
     specs = [it.manifest.get("spec", {}) for it in others if it.kind == "CustomResourceDefinition"]
     group = str(other.manifest["apiVersion"]).partition("/")[0]
     return any(it.get("group") == group and it.get("names", {}).get("kind") == other.kind for it in specs)
-
-
-Ledgers = Callable[[str], Sequence[Record]]
-"""A workload's records in the environment that is promoted from."""
-
-
-def ledgers_before(client: Client, settings: EnvironmentSettings) -> Ledgers | None:
-    """The ledgers of the environment that this one promotes from; None where it promotes from none."""
-    rule = settings.promote_from
-    if rule is None:
-        return None
-    if rule.kubeconfig:
-        client = cluster.connect(rule.kubeconfig)
-    try:
-        exists = cluster.check(client, rule.namespace, rights(("list",), "configmaps"))
-    except cluster.PreflightError as error:
-        raise cluster.PreflightError(
-            f"slipway:environment.promoteFrom: the ledgers of {rule.environment} can't be read: {error}; that is about "
-            f"promoteFrom, and its namespace {rule.namespace}: is it spelt right, and does the access stack say "
-            f"`promoteFrom: {rule.environment}` for this environment?"
-        ) from None
-    if not exists:
-        raise cluster.PreflightError(
-            f"slipway:environment.promoteFrom: namespace {rule.namespace} does not exist: deploy to {rule.environment} "
-            "first, or set promoteFrom.namespace"
-        )
-    with cluster.as_preflight_error(client):  # of the other cluster, where it is another
-        found = {str(it.metadata and it.metadata.name): it for it in client.list(ConfigMap, namespace=rule.namespace)}
-
-    snapshot = found.get(f"{LEFT}{rule.environment}")
-    left = (snapshot and snapshot.metadata and snapshot.metadata.annotations) or {}
-
-    def of(workload: str) -> Sequence[Record]:
-        live = found.get(ledger.name(workload))
-        return deployed_again(ledger.decode(live.data if live else None), left)
-
-    return of
 
 
 def policy_warnings(

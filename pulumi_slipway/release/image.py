@@ -1,5 +1,10 @@
-"""Resolves an image to its digest, so that what was tested is what runs; by the registry API (OCI distribution)."""
+"""Resolves an image to its digest, so that what was tested is what runs; by the registry API (OCI distribution).
 
+The digest of a tag is computed from the manifest's bytes: a header is only what somebody says.
+"""
+
+import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -20,6 +25,8 @@ ACCEPT = ", ".join(
 )
 TIMEOUT_SECONDS = 10.0
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+MANIFEST_LIMIT = 4 << 20
+"""Bytes of a manifest, as registries bound them."""
 
 
 class ImageUnresolved(UserError):
@@ -39,15 +46,13 @@ def resolve(
     url = f"https://{host}/v2/{path}/manifests/{digest or tag}"
     known = login(host, environment)
     auth = httpx2.BasicAuth(*known) if known else httpx2.Auth()
-    client = _client(transport)
+    client, method = _client(transport), "HEAD" if digest else "GET"  # what a digest names, a node verifies itself
     try:
-        answer = client.head(url, headers={"Accept": ACCEPT}, auth=auth)
+        answer, content = _asked(client, method, url, {}, auth)
         if answer.status_code == 401 and "bearer" in answer.headers.get("www-authenticate", "").lower():
             token = _bearer(client, answer.headers["www-authenticate"], auth)
             if token:  # the login was for the token service
-                answer = client.head(
-                    url, headers={"Accept": ACCEPT, "Authorization": f"Bearer {token}"}, auth=httpx2.Auth()
-                )
+                answer, content = _asked(client, method, url, {"Authorization": f"Bearer {token}"}, httpx2.Auth())
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise ImageUnresolved(
             f"image {image}: registry {host} does not answer ({str(error) or type(error).__name__}): check its name, "
@@ -61,17 +66,42 @@ def resolve(
             f"image {image}: registry {host} refuses to show it {who} ({answer.status_code}): log in (`docker login`, "
             "CI_REGISTRY_USER and CI_REGISTRY_PASSWORD) with an account that may read it"
         )
-    found = answer.headers.get("docker-content-digest", digest or "")
-    if answer.status_code == 200 and found and (found != (digest or found) or not DIGEST.fullmatch(found)):
-        raise ImageUnresolved(
-            f"image {image}: registry {host} shows it under another digest than {digest or 'a sha256'}: it, or "
-            "something between, is not what it should be"
-        )
+    found = digest or (
+        f"sha256:{hashlib.sha256(content).hexdigest()}" if _object(content).get("schemaVersion") == 2 else ""
+    )
     if answer.status_code != 200 or not found:
         raise ImageUnresolved(
-            f"image {image}: registry {host} answers {answer.status_code} without a digest: try again later"
+            f"image {image}: registry {host} answers {answer.status_code} without a manifest: try again later"
+        )
+    if answer.headers.get("docker-content-digest", found) != found or not DIGEST.fullmatch(found):
+        raise ImageUnresolved(
+            f"image {image}: registry {host} shows it under another digest than {digest or 'that of its manifest'}: "
+            "it, or something between, is not what it should be"
         )
     return f"{repository}@{found}"
+
+
+def _asked(
+    client: httpx2.Client, method: str, url: str, login: Mapping[str, str], auth: httpx2.Auth
+) -> tuple[httpx2.Response, bytes]:
+    """The answer, and its content up to one byte more than a manifest may have."""
+    headers = {"Accept": ACCEPT, "Accept-Encoding": "identity", **login}
+    content = b""
+    with client.stream(method, url, headers=headers, auth=auth) as answer:
+        for part in answer.iter_bytes(1 << 16):
+            content += part
+            if len(content) > MANIFEST_LIMIT:
+                break
+    return answer, content
+
+
+def _object(content: bytes) -> dict[str, object]:
+    """A JSON object; empty where it is none: a page that asks for a login may come with status 200."""
+    try:
+        found = json.loads(content) if len(content) <= MANIFEST_LIMIT else None
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 @cache
@@ -104,11 +134,7 @@ def _bearer(client: httpx2.Client, challenge: str, auth: httpx2.Auth) -> str:
     realm = fields.pop("realm", "")
     if not realm.startswith("https://"):  # a login is never sent in the clear
         return ""
-    answer = client.get(realm, params=fields, auth=auth)
-    if answer.status_code != 200:
-        return ""
-    try:
-        body = answer.json()
-    except ValueError:
-        return ""
-    return str(body.get("token") or body.get("access_token") or "")
+    answer, content = _asked(client, "GET", str(httpx2.URL(realm).copy_merge_params(fields)), {}, auth)
+    found = _object(content) if answer.status_code == 200 else {}
+    token = found.get("token") or found.get("access_token")
+    return token if isinstance(token, str) and token.isascii() and token.isprintable() else ""

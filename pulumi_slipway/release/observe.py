@@ -94,8 +94,11 @@ def deployed(found: Snapshot, environment: str) -> set[str]:
 
 
 def ledger_of(found: Snapshot, workload: str) -> tuple[Record, ...]:
-    """The records of a workload's ledger; none where it has no ledger."""
-    return ledger.decode(found.get("ConfigMap", {}).get(ledger.name(workload), {}).get("data"))
+    """The records of a workload's ledger that its Deployments know, or none is to know; none where it has no ledger."""
+    written = ledger.decode(found.get("ConfigMap", {}).get(ledger.name(workload), {}).get("data"))
+    named = [found.get("Deployment", {}).get(workload + name.suffix) for name in TrackName]
+    own = [it for it in named if it and (it["metadata"].get("labels") or {}).get(INSTANCE) == workload]
+    return tuple(sorted_out(written, own)[0])
 
 
 def observe(found: Snapshot, subject: Subject, now: datetime | None = None) -> World:

@@ -187,6 +187,9 @@ class AccessEnvironment(Model):
     promote_from: DnsLabel | None = None
     """Environment of this stack whose ledgers (ConfigMaps) its accounts may read, so that it promotes from there.
     Default null."""
+    promote_workloads: Annotated[tuple[DnsLabel, ...], AfterValidator(unique)] = ()
+    """The workloads that it promotes: its accounts then read no other ConfigMap there, and believe no record that is of
+    no Deployment. Default: none named, which is every ConfigMap."""
     preview: Flag = True
     """Whether there is a read-only account whose token merge requests may preview with. Default true."""
     protected: Flag = True
@@ -242,6 +245,9 @@ class Access(Model):
                 there = ", ".join(name for name in self.environments if name != key) or "none"
                 remedy = f"must name another environment of this stack; there are {there}"
                 mistakes.add(("environments", key, "promoteFrom"), remedy, source)
+            if source is None and environment.promote_workloads:
+                remedy = "says which ledgers promoteFrom reads, and there is none: add promoteFrom"
+                mistakes.add(("environments", key, "promoteWorkloads"), remedy, environment.promote_workloads[0])
         namespaces: dict[str, str] = {}
         variables: dict[tuple[str, str], str] = {}
         for key, environment in sorted(self.environments.items()):  # the engine keeps no order

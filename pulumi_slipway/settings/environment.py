@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pulumi_slipway.settings.checks import Address
+from pulumi_slipway.settings.notices import Notice
 from pulumi_slipway.settings.types import (
     DnsLabel,
     DnsName,
@@ -14,9 +15,11 @@ from pulumi_slipway.settings.types import (
     Model,
     Repository,
     Seconds,
+    Server,
     VariableName,
     duration,
 )
+from pulumi_slipway.settings.windows import Freeze, Window
 
 Level = Literal["off", "warn", "deny"]
 
@@ -64,6 +67,9 @@ class Environment(Model):
     """The environment, as in `slipway:access.environments`; it is a label on every object."""
     namespace: DnsLabel = Field(default_factory=lambda data: data.get("name", ""), validate_default=False)
     """Namespace in the cluster. Default: `name`."""
+    server: Server | None = None
+    """Its API server: a kubeconfig of another is refused, also one that whoever starts a pipeline brings. Default null:
+    any."""
     image_pull_secret: DnsName | None = None
     """Secret to pull images with; the access stack makes `gitlab-registry`. Default null: images are public."""
     prometheus: Address | None = None
@@ -76,6 +82,13 @@ class Environment(Model):
     ($CI_REGISTRY_IMAGE) and that of what is live here. Default: none."""
     policy: Policy = Field(default_factory=Policy)
     """What objects must not have."""
+    freeze: tuple[Freeze, ...] = ()
+    """Times in which no release comes here, beside GitLab's own deploy freezes ($CI_DEPLOY_FREEZE). Rollback and abort
+    always pass; SLIPWAY_OVERRIDE=<why> lets one release through. Default: none."""
+    windows: tuple[Window, ...] = ()
+    """The only times in which releases come here, where there are any. Default: any time."""
+    notices: tuple[Notice, ...] = ()
+    """Who is told what became of a release, by `slipway up` and the other jobs of the pipeline. Default: nobody."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""
     remove: tuple[DnsLabel, ...] = ()

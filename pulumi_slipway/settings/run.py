@@ -8,10 +8,11 @@ from pydantic import TypeAdapter, ValidationError
 
 from pulumi_slipway.core.action import IMAGE, Action, variable
 from pulumi_slipway.settings.types import ImageReference
+from pulumi_slipway.settings.windows import Sentence
 
 ACTION, WORKLOADS, TAKE_OVER = "SLIPWAY_ACTION", "SLIPWAY_WORKLOADS", "SLIPWAY_TAKE_OVER"
-RELEASE = "SLIPWAY_RELEASE"
-NAMES = (IMAGE, ACTION, WORKLOADS, TAKE_OVER, RELEASE)
+RELEASE, OVERRIDE = "SLIPWAY_RELEASE", "SLIPWAY_OVERRIDE"
+NAMES = (IMAGE, ACTION, WORKLOADS, TAKE_OVER, RELEASE, OVERRIDE)
 
 PROVENANCE = {
     "commit": "CI_COMMIT_SHA",
@@ -22,10 +23,12 @@ PROVENANCE = {
     "job": "CI_JOB_URL",
     "actor": "GITLAB_USER_LOGIN",
     "promoted": "SLIPWAY_PROMOTED",
+    "override": OVERRIDE,
 }
 """What the audit annotations say of a run, and which of GitLab's predefined variables tells it."""
 
 _image = TypeAdapter[str](ImageReference)
+_sentence = TypeAdapter[str](Sentence)
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Run:
     """SLIPWAY_TAKE_OVER: the stack, as `<project>/<name>`, whose workloads become this one's."""
     release: str = ""
     """SLIPWAY_RELEASE: id of the release that a rollback goes back to. Empty: the one before."""
+    override: str = ""
+    """SLIPWAY_OVERRIDE: why a release comes to an environment at a time when it takes none. Empty: it does not."""
 
 
 def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = True) -> tuple[Run, list[str]]:
@@ -80,9 +85,14 @@ def read(environ: Mapping[str, str], workloads: Iterable[str], *, whole: bool = 
         except ValidationError as error:
             source = variable(name) if variable(name) in given else IMAGE
             mistakes.append(f'{source}: got "{image}"; {error.errors()[0]["ctx"]["error"]}')
+    override = given.get(OVERRIDE, "")
+    try:
+        _sentence.validate_python(override or "-")
+    except ValidationError as error:
+        mistakes.append(f"{OVERRIDE}: {error.errors()[0]['ctx']['error']}")
     provenance = {key: environ[name] for key, name in PROVENANCE.items() if environ.get(name)}
     valid = Action(action) if action in list(Action) else Action.DEPLOY
-    return Run(valid, images, provenance, only, given.get(TAKE_OVER, ""), release), mistakes
+    return Run(valid, images, provenance, only, given.get(TAKE_OVER, ""), release, override), mistakes
 
 
 def _misspelt(given: Mapping[str, str], known: Mapping[str, str]) -> list[str]:

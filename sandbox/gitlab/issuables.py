@@ -88,6 +88,14 @@ def create_issue(call: Call) -> Answer:
     return _add(call, "issues", {"confidential": False} | given)
 
 
+@routes("GET", "/projects/:id/repository/commits/:sha/merge_requests")
+def merge_requests_of(call: Call) -> Answer:
+    """Those whose head or merge commit it is (`by_related_commit_sha`): no other commit of theirs is known here."""
+    project, sha = call.project(REPORTER), call.path["sha"]
+    found = [it for it in project["merge_requests"] if sha in (it["sha"], it.get("merge_commit_sha"))]
+    return call.page([present(call, "merge_requests", it) for it in found])
+
+
 def _register(kind: str, noteable: str) -> None:
     """What merge requests and issues share."""
     base = f"/projects/:id/{kind}"

@@ -4,10 +4,16 @@ The environments' stacks run here as their jobs do: by the deploy accounts' kube
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.resources.core_v1 import ConfigMap
+from lightkube.types import PatchType
 
+from pulumi_slipway.core.model import Release
+from pulumi_slipway.release import ledger
 from tests.engine.access_stack import AccessStack, gitlab, kubernetes
 from tests.engine.cluster_view import records
 from tests.engine.harness import Project, app, stack
@@ -22,11 +28,12 @@ def access(tmp_path_factory, pull):
         {
             "staging": {"branches": ["develop"], "kinds": ["statefulsets.apps"]},
             "production": {"branches": ["main"], "promoteFrom": "staging"},
+            "live": {"branches": ["live"], "promoteFrom": "staging", "promoteWorkloads": ["myapp"]},
         },
         gitlab={"schedules": {"drift": "0 5 * * *"}},
     )
     access.up()
-    for name in ("staging", "production"):
+    for name in ("staging", "production", "live"):
         pull(access.namespace(name))
     yield access
     access.discard()
@@ -62,6 +69,42 @@ def test_who_promotes_reads_the_ledgers_of_where_it_promotes_from_and_nothing_el
         assert client.delete(f"/api/v1{base}/configmaps/myapp-releases").status_code == 403
     with kubernetes(access.token("staging", key)) as client:  # not the other way round
         assert client.get(f"/api/v1/namespaces/{access.namespace('production')}/configmaps").status_code == 403
+
+
+@pytest.mark.parametrize("key", ["KUBE_TOKEN", "KUBE_PREVIEW_TOKEN"])
+def test_where_the_workloads_are_named_no_other_configmap_is_read(access, admin, key):
+    namespace = access.namespace("staging")
+    for name in ("myapp-releases", "of-the-app"):
+        admin.apply(ConfigMap(metadata=ObjectMeta(name=name, namespace=namespace)), field_manager="test")
+    with kubernetes(access.token("live", key)) as client:
+        books = f"/api/v1/namespaces/{namespace}/configmaps"
+        assert client.get(f"{books}/myapp-releases").status_code == 200
+        assert client.get(f"{books}/slipway-preview-staging").status_code == 404
+        for path in ("", "/of-the-app", "/other-releases"):
+            assert client.get(books + path).status_code == 403, path
+        tracks = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        assert client.get(f"{tracks}/myapp-canary").status_code == 404
+        for path in ("", "/other"):
+            assert client.get(tracks + path).status_code == 403, path
+    for name in ("myapp-releases", "of-the-app"):
+        admin.delete(ConfigMap, name, namespace=namespace)
+
+
+def test_a_record_that_was_put_into_stagings_ledger_is_not_promoted(access, job, images, admin):
+    staging, of_staging = job("staging")
+    staging.configure(settings(access, "staging")).up(SLIPWAY_IMAGE=images.v1, **of_staging).expect()
+    source = access.namespace("staging")
+    last = records(admin, source)[-1]
+    evil = Release(last.release.template.replace(images.digest("v1"), images.digest("v3")))
+    forged = ledger.encode((replace(last, sequence=last.sequence + 1, release=evil),))
+    admin.patch(ConfigMap, "myapp-releases", {"data": forged}, namespace=source, patch_type=PatchType.MERGE)
+    assert records(admin, source)[-1].release.image == images.digest("v3")
+    live, of_live = job("live")
+    rule = {"environment": "staging", "namespace": source, "verifiedFor": "0s"}
+    live.configure(settings(access, "live", promoteFrom=rule))
+    live.up(**of_live).expect()
+    assert records(admin, access.namespace("live"))[-1].release.image == images.digest("v1")
+    live.up(SLIPWAY_IMAGE=images.v3, **of_live).expect(1)
 
 
 def test_a_further_kind_is_allowed_where_it_was_asked_for(access):

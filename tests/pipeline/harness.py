@@ -163,6 +163,8 @@ class Delivery:
         self._numbers = itertools.count(1)
         self.home = directory / "home"
         self.home.mkdir(mode=0o700)
+        self.more: dict[str, dict[str, Any]] = {}
+        """By environment: further settings of it."""
         self.states = {name: directory / f"state-{name}" for name in ("staging", "production", "review")}
         for state in self.states.values():
             state.mkdir(mode=0o700)
@@ -269,7 +271,8 @@ class Delivery:
         }
         block = {
             "slipway:environment": {
-                "name": environment, "namespace": self.namespace(environment), "imagePullSecret": "gitlab-registry"
+                "name": environment, "namespace": self.namespace(environment), "imagePullSecret": "gitlab-registry",
+                **self.more.get(environment, {}),
             },
             "slipway:workloads": {"myapp": settings},
         }  # fmt: skip

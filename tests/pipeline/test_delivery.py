@@ -1,17 +1,42 @@
 """The article's flow, run by a real runner of pipelines: develop to staging, main to production, and back."""
 
+import base64
+import hmac
+import json
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 
 from pulumi_slipway.core.model import Phase
 from pulumi_slipway.release import ledger
 from tests.engine.access_stack import kubernetes
 from tests.pipeline.harness import Delivery, Outcome
+from tests.receiver import Receiver
 
 
 @pytest.fixture(scope="module")
-def first(delivery: Delivery) -> tuple[str, Outcome]:
+def receiver(delivery: Delivery) -> Iterator[Receiver]:
+    """Who is told of staging's releases; another one, which is told first, is dead."""
+    with Receiver() as gone:
+        dead = gone.url
+    with Receiver() as made:
+        values = {"DEAD_URL": dead, "HOOK_URL": made.url, "HOOK_SECRET": "the-secret-of-the-hook"}
+        for name, value in values.items():
+            delivery.gitlab("POST", "variables", key=name, value=value, protected=True)
+        to = [
+            {"to": "slack", "urlFrom": "DEAD_URL"},
+            {"to": "webhook", "urlFrom": "HOOK_URL", "secretFrom": "HOOK_SECRET"},
+        ]
+        delivery.more["staging"] = {"notices": to}
+        yield made
+
+
+@pytest.fixture(scope="module")
+def first(delivery: Delivery, receiver: Receiver) -> tuple[str, Outcome]:
     """The first version on develop, and its pipeline."""
     delivery.git("checkout", "--quiet", "develop")
+    delivery.commit("Others are told", {"Pulumi.staging.yaml": delivery.stack_file("staging")})
     version = delivery.release()
     return version, delivery.push("develop").expect()
 
@@ -39,6 +64,26 @@ def test_a_push_to_develop_is_built_tested_and_deployed_to_staging(
     assert left == [], "a protected build takes no layers that a branch may have left"
 
 
+def events(receiver: Receiver) -> list[dict[str, Any]]:
+    """What the receiver was told, signed with the secret of the job's variable."""
+    for headers, body in receiver.had:
+        content = b".".join((headers["webhook-id"].encode(), headers["webhook-timestamp"].encode(), body))
+        signature = base64.b64encode(hmac.digest(b"the-secret-of-the-hook", content, "sha256")).decode()
+        assert headers["webhook-signature"] == f"v1,{signature}"
+    return [json.loads(body)["data"] for _, body in receiver.had]
+
+
+def test_others_are_told_of_it_and_one_who_is_dead_holds_up_nothing(
+    delivery: Delivery, first: tuple[str, Outcome], receiver: Receiver
+) -> None:
+    [told] = events(receiver)
+    assert (told["event"], told["environment"], told["workload"]) == ("healthy", "staging", "myapp")
+    assert told["image"] == delivery.image("staging")
+    said = first[1].log("deploy_staging")
+    assert "notices[0] (slack): not told of release" in said
+    assert "secret-path" not in first[1].output
+
+
 def test_main_waits_for_a_person_and_then_takes_the_very_digest_that_staging_runs(
     delivery: Delivery, first: tuple[str, Outcome]
 ) -> None:
@@ -62,7 +107,7 @@ def test_production_refuses_what_is_not_merged(delivery: Delivery, first: tuple[
 
 
 def test_a_release_that_fails_is_rolled_back_by_itself_and_the_old_version_answers_on(
-    delivery: Delivery, first: tuple[str, Outcome]
+    delivery: Delivery, first: tuple[str, Outcome], receiver: Receiver
 ) -> None:
     before = delivery.image("staging")
     delivery.git("checkout", "--quiet", "develop")
@@ -74,6 +119,7 @@ def test_a_release_that_fails_is_rolled_back_by_itself_and_the_old_version_answe
     assert delivery.version("staging") == first[0]
     assert delivery.image("staging") == before
     assert outcomes(delivery, "staging")[:2] == [Phase.HEALTHY, Phase.DEGRADED]
+    assert [it["event"] for it in events(receiver)] == ["healthy", "rolledBack"]
 
 
 def test_a_job_that_fails_before_it_releases_anything_is_not_rolled_back(

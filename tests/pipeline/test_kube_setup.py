@@ -27,7 +27,8 @@ def access(ready: None, tmp_path_factory: pytest.TempPathFactory) -> AccessStack
 
 def run(shell: str, script: str, **variables: str) -> "subprocess.CompletedProcess[str]":
     """The component's before_script and then `script`, in one shell, as GitLab's runner has them."""
-    lines = expanded(ROOT / "templates" / "kube-setup.yml")[".kube_setup"]["before_script"]
+    inputs = {"server": variables.get("KUBE_URL", "")}
+    lines = expanded(ROOT / "templates" / "kube-setup.yml", **inputs)[".kube_setup"]["before_script"]
     environ: Mapping[str, str] = {
         "PATH": os.environ["PATH"], "SLIPWAY_IDENTITY": "deploy", "HOME": "/nonexistent", **variables
     }  # fmt: skip

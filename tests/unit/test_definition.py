@@ -134,7 +134,14 @@ def test_configuration_that_no_pod_refers_to_changes_no_release():
     assert one.pod_template(IMAGE_V1, None) == two.pod_template(IMAGE_V1, None)
 
 
-TOLD_BY_OTHERS = ("no-file", "not-text", "host-path", "privileged", "custom-resource-before-its-kind")
+TOLD_BY_OTHERS = (
+    "no-file",
+    "not-text",
+    "host-path",
+    "privileged",
+    "a-ledger-of-its-own",
+    "custom-resource-before-its-kind",
+)
 """By the renderer, the policy and the cluster: tests/engine/test_wrong_sources.py."""
 
 

@@ -1,6 +1,7 @@
 """An image becomes a digest: whom the registry is asked as, and how its answers are told."""
 
 import base64
+import hashlib
 import json
 
 import httpx2
@@ -8,7 +9,8 @@ import pytest
 
 from pulumi_slipway.release.image import ImageUnresolved, resolve, split
 
-DIGEST = f"sha256:{'a' * 64}"
+MANIFEST = b'{"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": []}'
+DIGEST = f"sha256:{hashlib.sha256(MANIFEST).hexdigest()}"
 OTHER = f"sha256:{'b' * 64}"
 HOST = "registry.example.com"
 APP = f"{HOST}/group/app"
@@ -37,7 +39,7 @@ class Registry:
     """A registry with one image, v1; `answer` decides on every request, by default it shows it to everyone."""
 
     def __init__(self, answer=None):
-        self.requests, self.answer = [], answer or (lambda _: httpx2.Response(200, headers=SHOWN))
+        self.requests, self.answer = [], answer or (lambda _: httpx2.Response(200, headers=SHOWN, content=MANIFEST))
 
     def resolve(self, reference, environment):
         def handle(request):
@@ -89,7 +91,8 @@ def test_a_reference_is_taken_apart(reference, parts):
 def test_the_registry_that_the_reference_names_is_asked(reference, url, nowhere):
     registry = Registry()
     assert registry.resolve(reference, nowhere) == f"{split(reference)[0]}@{DIGEST}"
-    assert [(request.method, str(request.url)) for request in registry.requests] == [("HEAD", url)]
+    method = "HEAD" if "@" in reference else "GET"
+    assert [(request.method, str(request.url)) for request in registry.requests] == [(method, url)]
     assert "application/vnd.oci.image.index.v1+json" in registry.requests[0].headers["accept"]
 
 
@@ -189,7 +192,7 @@ def token_service(answer=None, realm=CHALLENGE):
         if request.url.path == "/jwt/auth":
             return answer or httpx2.Response(200, json={"token": "pull-token"})
         if request.headers.get("authorization") == "Bearer pull-token":
-            return httpx2.Response(200, headers=SHOWN)
+            return httpx2.Response(200, headers=SHOWN, content=MANIFEST)
         return httpx2.Response(401, headers={"www-authenticate": realm})
 
     return Registry(handle)
@@ -211,7 +214,14 @@ def test_a_public_image_is_resolved_with_a_token_for_nobody(nowhere):
 
 
 @pytest.mark.parametrize(
-    "answer", [httpx2.Response(401), httpx2.Response(200, text="<html>"), httpx2.Response(200, json={})]
+    "answer",
+    [
+        httpx2.Response(401),
+        httpx2.Response(200, text="<html>"),
+        httpx2.Response(200, json={}),
+        httpx2.Response(200, json=["pull-token"]),
+        httpx2.Response(200, json={"token": "pull-token\r\nX-Other: 1"}),
+    ],
 )
 def test_a_token_service_that_gives_none_is_a_refused_login(answer, nowhere):
     docker_config(nowhere, {"auths": {HOST: login("ada", "planted-password")}})
@@ -233,7 +243,7 @@ def test_a_login_does_not_follow_a_redirect_to_another_host(nowhere):
     def elsewhere(request):
         if request.url.host == HOST:
             return httpx2.Response(307, headers={"location": "https://cdn.example.com/manifest"})
-        return httpx2.Response(200, headers=SHOWN)
+        return httpx2.Response(200, headers=SHOWN, content=MANIFEST)
 
     registry = Registry(elsewhere)
     registry.resolve(f"{APP}:v1", nowhere)
@@ -249,8 +259,11 @@ def test_a_login_does_not_follow_a_redirect_to_another_host(nowhere):
         (httpx2.Response(404), "not in the registry: push it first, or check repository and tag"),
         (httpx2.Response(401), "refuses to show it without a login (401): log in"),
         (httpx2.Response(403), "refuses to show it without a login (403): log in"),
-        (httpx2.Response(429), "answers 429 without a digest: try again later"),
-        (httpx2.Response(200), "answers 200 without a digest"),
+        (httpx2.Response(429), "answers 429 without a manifest: try again later"),
+        (httpx2.Response(200, headers=SHOWN), "answers 200 without a manifest"),
+        (httpx2.Response(200, headers=SHOWN, text="<html>please log in"), "answers 200 without a manifest"),
+        (httpx2.Response(200, json=[]), "answers 200 without a manifest"),
+        (httpx2.Response(200, content=b"[" * 10_000), "answers 200 without a manifest"),
     ],
 )
 def test_each_other_answer_is_told_in_one_line(answer, told, nowhere):
@@ -276,11 +289,32 @@ def test_a_digest_that_is_asked_for_is_the_one_that_is_given(nowhere):
     ("reference", "header"),
     [
         (f"{APP}@{OTHER}", DIGEST),  # another image than the one that was approved
+        (f"{APP}:v1", OTHER),
         (f"{APP}:v1", "sha256:1"),
         (f"{APP}:v1", f"{DIGEST} --privileged"),
         (f"{APP}:v1", f"md5:{'a' * 32}"),
     ],
 )
 def test_a_registry_that_shows_another_digest_is_not_believed(reference, header, nowhere):
-    lying = Registry(lambda _: httpx2.Response(200, headers={"docker-content-digest": header}))
+    lying = Registry(lambda _: httpx2.Response(200, headers={"docker-content-digest": header}, content=MANIFEST))
     assert "another digest than" in lying.refusal(reference, nowhere)
+
+
+def test_the_digest_of_a_tag_is_that_of_its_bytes_whatever_is_said_of_it(nowhere):
+    silent = Registry(lambda _: httpx2.Response(200, content=MANIFEST))
+    assert silent.resolve(f"{APP}:v1", nowhere) == f"{APP}@{DIGEST}"
+
+
+def test_a_manifest_without_end_is_read_no_further_than_manifests_go(nowhere):
+    given = 0
+
+    class Endless(httpx2.SyncByteStream):
+        def __iter__(self):
+            nonlocal given
+            while given < 1 << 30:
+                given += 1 << 20
+                yield b" " * (1 << 20)
+
+    endless = Registry(lambda _: httpx2.Response(200, stream=Endless()))
+    assert "answers 200 without a manifest" in endless.refusal(f"{APP}:v1", nowhere)
+    assert given < 8 << 20

@@ -10,12 +10,13 @@ import pytest
 
 from tests.unit.templates import ROOT, expanded
 
-SETUP = expanded(ROOT / "templates" / "kube-setup.yml")[".kube_setup"]["before_script"]
+SERVER = "https://10.0.0.1:6443"
+SETUP = expanded(ROOT / "templates" / "kube-setup.yml", server=SERVER)[".kube_setup"]["before_script"]
 SHELLS = [["bash"], ["dash"], *([["busybox", "sh"]] if shutil.which("busybox") else [])]
 CONFIG = '{"apiVersion":"v1","clusters":[{"name":"c"}],"users":[{"user":{"token":"t0ken-of-staging"}}]}'
 LONG = CONFIG.replace('"c"', f'"{"c" * 4000}"')
 LINES = "apiVersion: v1\nclusters:\n- name: c\nusers:\n- user: {token: t0ken-of-staging}"
-VALUES = {"KUBE_URL": "https://10.0.0.1:6443", "KUBE_TOKEN": "t0ken-of-staging", "KUBE_CA_PEM": "pem"}
+VALUES = {"KUBE_URL": SERVER, "KUBE_TOKEN": "t0ken-of-staging", "KUBE_CA_PEM": "pem"}
 
 
 @pytest.fixture(params=SHELLS, ids=" ".join)

@@ -130,3 +130,9 @@ def test_a_variable_that_gitlab_can_not_mask_is_refused_and_not_shown(value: str
 def test_variables_need_a_gitlab_project() -> None:
     (line,) = told("slipway:access: {environments: {a: {variables: {API_KEY: {secure: longenough}}}}}")
     assert line.endswith("slipway:access.environments.a.variables: needs `gitlab: {project: …}` to put them into")
+
+
+def test_workloads_to_promote_without_where_from_are_told() -> None:
+    (line,) = told("slipway:access: {environments: {a: {promoteWorkloads: [web]}}}")
+    assert "environments.a.promoteWorkloads" in line
+    assert "add promoteFrom" in line
