@@ -16,6 +16,7 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.pipeline.stack_files import REVIEWED_LENGTH
 from pulumi_slipway.settings.access import PROJECT
 from pulumi_slipway.settings.types import DnsLabel, HostName, WorkloadName
+from pulumi_slipway.version import VERSION
 
 console = Console(highlight=False, soft_wrap=True)
 
@@ -72,6 +73,21 @@ def write(texts: Mapping[str, str], directory: Path) -> tuple[list[Path], list[P
     return written, kept
 
 
+def _lacking(file: Path) -> str:
+    """What a file that was there already needs, as far as it can be seen."""
+    text = file.read_text(errors="replace")
+    match file.name:
+        case "requirements.txt" if "pulumi-slipway" not in text:
+            return f": add pulumi-slipway=={VERSION}"
+        case "Pulumi.yaml" if not re.search(r"^runtime:\s*(python|\n\s+name:\s*python)", text, re.MULTILINE):
+            return ": its program is none in Python: give --directory, for a project of its own"
+        case "__main__.py" if "pulumi_slipway" not in text:
+            return ": add `from pulumi_slipway import run` and `run()`, or give --directory"
+        case it if it == CI_FILE and "slipway" not in text:
+            return ": add the `include` of the one that `init` writes in an empty folder"
+    return ""
+
+
 def _asked(question: str, default: str, check: Callable[[str], None]) -> str:
     while True:
         try:
@@ -90,11 +106,10 @@ def _tell(answers: Answers, directory: Path, written: list[Path], kept: list[Pat
     for file in written:
         console.print(f"[green]written[/] {file}")
     for file in kept:
-        console.print(f"[yellow]kept as it is[/] {file}")
-    if kept:
-        console.print(
-            "What is kept may lack what Slipway needs: compare it with what `init` writes in an empty folder."
-        )
+        console.print(f"[yellow]kept as it is[/] {file}{escape(_lacking(file))}")
+    top = next((it for it in (Path.cwd(), *Path.cwd().parents) if (it / ".git").exists()), None)
+    if top and top != Path.cwd():
+        console.print(escape(f"GitLab reads the {CI_FILE} of {top}, none in a folder below it: include this one there"))
     there = "" if directory == Path() else f"cd {directory}\n  "
     console.print(
         escape(f"""

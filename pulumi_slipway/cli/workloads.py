@@ -145,7 +145,7 @@ def _live(observed: Observed, now: datetime) -> LiveView | None:
         image = committed.release.image
         commit = committed.provenance.get("commit", "")
         return LiveView(committed.release.id, image, commit, committed.finished, rejected.get(digest(image), ""))
-    if track is None:
+    if track is None or (observed.ledger and not committed):  # what never was Healthy is nobody's live release
         return None
     known = next((record for record in reversed(observed.ledger) if record.release.id == track.release), None)
     image, commit = _image(track), known.provenance.get("commit", "") if known else ""

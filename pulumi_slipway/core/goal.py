@@ -74,9 +74,11 @@ def goal(workload: str, observed: Observed, desired: Release, action: Action, na
             target = _of_id(observed, named, prefix) if named else before(workload, observed, last, prefix)
             stays = flying is None and committed is not None and committed.release.id == target.id
             done = f"{target.id} is live already"
+            left = observed.ledger[-1].left if observed.ledger and not stays else ""
+            again = ", which the rollback before this one had left" if left and left == target.image else ""
             if not named:
                 done += f": {last} was rolled back; {_further_back(workload, observed)}"
-            return Goal(target, done if stays else f"back to {target.id}", rolls_back=True)
+            return Goal(target, done if stays else f"back to {target.id}{again}", rolls_back=True)
         case Action.REJECT:
             if flying is None and committed is None:
                 raise NothingToDo(f"{prefix}its ledger holds no release to reject")
@@ -119,7 +121,8 @@ def before(workload: str, observed: Observed, release: str, prefix: str = "") ->
     others = (record for record in observed.healthy() if record.release.id != release)
     if found := min(others, key=rejected, default=None):  # the first of its kind: the newest
         return found.release
+    besides = f" besides {release}" if observed.committed else ""
     raise NothingToDo(
-        f"{prefix or f'workload {workload}: '}nothing to roll back to: its ledger holds no Healthy release besides "
-        f"{release or 'none'}; deploy an image with {variable(workload)}"
+        f"{prefix or f'workload {workload}: '}nothing to roll back to: its ledger holds no Healthy release{besides}; "
+        f"deploy an image with {variable(workload)}"
     )

@@ -134,6 +134,19 @@ def test_a_rollback_that_finds_the_failed_release_taken_back_already_says_how_to
     assert why.endswith(f"SLIPWAY_IMAGE_APP={V1.image}")
 
 
+def test_a_rollback_of_a_rollback_says_that_it_goes_forward():
+    back = Record(3, V1, HEALTHY, "", "", 1.0, left=V2.image)
+    seen = Observed(ledger=(*TWO.ledger, back))
+    assert goal("app", seen, V3, Action.ROLLBACK).why == f"back to {V2.id}, which the rollback before this one had left"
+    assert goal("app", TWO, V3, Action.ROLLBACK).why == f"back to {V1.id}"
+
+
+def test_a_release_that_failed_is_not_called_healthy_where_there_is_nothing_to_go_back_to():
+    only = Observed(ledger=(Record(1, V1, Phase.DEGRADED, "", "", 1.0),))
+    with pytest.raises(NothingToDo, match="its ledger holds no Healthy release; deploy an image"):
+        goal("app", only, V3, Action.ROLLBACK)
+
+
 def test_before_names_the_workload_where_no_action_is_given():
     with pytest.raises(NothingToDo, match=r"^workload app: nothing to roll back to"):
         module.before("app", NOTHING, "")

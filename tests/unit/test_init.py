@@ -106,6 +106,30 @@ def test_the_pipelines_file_includes_the_component_with_inputs_that_it_has(folde
     assert {file.name for file in (folder / "deploy").iterdir()} == set(NAMES) - {".gitlab-ci.yml"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("requirements.txt", "flask\n", f"add pulumi-slipway=={VERSION}"),
+        ("Pulumi.yaml", "name: x\nruntime: nodejs\n", "its program is none in Python: give --directory"),
+        ("__main__.py", "print()\n", "add `from pulumi_slipway import run` and `run()`"),
+        (".gitlab-ci.yml", "test: {script: [x]}\n", "add the `include` of the one that `init` writes"),
+    ],
+)
+def test_what_a_file_that_stays_lacks_is_told(folder, capsys, name, text, said):
+    (folder / name).write_text(text)
+    assert init() == 0
+    assert said in " ".join(capsys.readouterr().out.split())
+    assert (folder / name).read_text() == text
+
+
+def test_what_gitlab_would_not_read_is_told(folder, capsys, monkeypatch):
+    (folder / ".git").mkdir()
+    (folder / "service").mkdir()
+    monkeypatch.chdir(folder / "service")
+    assert init() == 0
+    assert "GitLab reads the .gitlab-ci.yml of" in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_file_that_is_there_stays_and_is_named(folder, capsys):
     (folder / ".gitignore").write_text("mine\n")
     assert init() == 0

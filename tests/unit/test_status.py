@@ -131,6 +131,13 @@ def test_a_release_that_failed_is_told_with_its_reason_while_the_one_before_it_i
     assert seen.reasons == (f"release {V2.id}: answers Failed: 500",)
 
 
+def test_what_never_was_healthy_is_nobodys_live_release():
+    failed = record(1, V1, Phase.DEGRADED, message="did not come up")
+    (seen,) = view(deployments=[deployment(STABLE, V1, available=0)], records=[failed])
+    assert (seen.phase, seen.live) == ("Degraded", None)
+    assert " live " not in shown([seen])
+
+
 def test_a_release_under_way_is_told_beside_the_live_one_and_its_rolling_pods_are_no_trouble():
     flying = record(2, V2, Phase.PROGRESSING)
     seen = view(deployments=[deployment(STABLE, V2, updated=1)], records=[record(1, V1), flying])
