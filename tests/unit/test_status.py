@@ -133,7 +133,7 @@ def test_a_release_that_failed_is_told_with_its_reason_while_the_one_before_it_i
 
 def test_what_never_was_healthy_is_nobodys_live_release():
     failed = record(1, V1, Phase.DEGRADED, message="did not come up")
-    (seen,) = view(deployments=[deployment(STABLE, V1, available=0)], records=[failed])
+    seen = view(deployments=[deployment(STABLE, V1, available=0)], records=[failed])
     assert (seen.phase, seen.live) == ("Degraded", None)
     assert " live " not in shown([seen])
 
