@@ -27,7 +27,7 @@ class ApplicationArgs:
 
     Each is the setting of that name (docs/start.md, Settings) with its default. Values that other resources have may be
     given as outputs: they are waited for, since a release is planned before its first resource is declared. In a
-    preview one that is not known yet makes the release a new one; the image must be known.
+    preview a text that is not known yet makes the release a new one; the image, numbers and names must be known.
     """
 
     environment: "Environment | None" = None
@@ -48,10 +48,10 @@ class ApplicationArgs:
     """Whether objects of its source that kubectl or Helm has made are taken over."""
     depends_on: Sequence[str] | None = None
     """Workloads of the same `EnvironmentArgs.workloads` that must be Healthy first. Elsewhere: `opts.depends_on`."""
-    replicas: int | None = None
+    replicas: pulumi.Input[int] | None = None
     """Pods. Default 2."""
-    port: int | None = None
-    """Default 5000."""
+    port: pulumi.Input[int] | None = None
+    """Default 3000."""
     resources: Block | None = None
     """`{"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {…}}`."""
     progress_deadline: int | str | None = None
@@ -73,8 +73,8 @@ class ApplicationArgs:
     env: Texts | None = None
     secret_env: Texts | None = None
     """Values are kept in a Secret, encrypted in the state."""
-    command: Sequence[str] | None = None
-    args: Sequence[str] | None = None
+    command: Sequence[pulumi.Input[str]] | None = None
+    args: Sequence[pulumi.Input[str]] | None = None
     writable_paths: Sequence[str] | None = None
     run_as_user: int | None = None
     labels: Texts | None = None

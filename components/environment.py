@@ -14,7 +14,7 @@ from pulumi_slipway.components import program
 from pulumi_slipway.components.args import ApplicationArgs, Block, Texts
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.destroy_protection import DestroyProtection
-from pulumi_slipway.components.inputs import Resolver
+from pulumi_slipway.components.inputs import UNKNOWN, Resolver
 from pulumi_slipway.components.log import Log
 from pulumi_slipway.components.planner import Planned, Planner
 from pulumi_slipway.components.provider import kubernetes_provider
@@ -24,6 +24,7 @@ from pulumi_slipway.core.errors import UserError
 from pulumi_slipway.settings import Settings, parse
 from pulumi_slipway.settings import Workload as WorkloadSettings
 from pulumi_slipway.settings.load import refuse_another_cluster
+from pulumi_slipway.settings.mistakes import SettingsError
 
 
 @dataclass(kw_only=True)
@@ -32,7 +33,7 @@ class EnvironmentArgs:
 
     name: str | None = None
     """A label on every object. Default: the name of the resource."""
-    namespace: str | None = None
+    namespace: pulumi.Input[str] | None = None
     """It must exist; the access stack makes it. Default: `name`."""
     workloads: Mapping[str, ApplicationArgs] = field(default_factory=dict)
     """All workloads of the environment, planned together before the first is touched. One that runs and is not among
@@ -42,11 +43,11 @@ class EnvironmentArgs:
     """Content of a kubeconfig, or the path of one. Default: KUBECONFIG."""
     server: str | None = None
     """The API server: a kubeconfig of another is refused."""
-    image_pull_secret: str | None = None
-    prometheus: str | None = None
+    image_pull_secret: pulumi.Input[str] | None = None
+    prometheus: pulumi.Input[str] | None = None
     """Address for checks, as the program reaches it."""
     promote_from: Block | None = None
-    repositories: Sequence[str] | None = None
+    repositories: Sequence[pulumi.Input[str]] | None = None
     """Further repositories that images may be promoted from."""
     policy: Block | None = None
     freeze: Sequence[Block] | None = None
@@ -68,7 +69,10 @@ class EnvironmentArgs:
         """The settings, as a stack file would give them."""
         own = {it.name for it in fields(self)} - {"workloads", "kubeconfig", "settings", "name"}
         given = {to_camel(it): getattr(self, it) for it in sorted(own) if getattr(self, it) is not None}
-        return {"name": self.name or resource, **known.value(given)}
+        block = {"name": self.name or resource, **known.value(given)}
+        if "namespace" in known.unknown:  # what is in it decides everything
+            raise known.too_late()
+        return block
 
 
 class Environment(pulumi.ComponentResource):
@@ -149,7 +153,12 @@ class Environment(pulumi.ComponentResource):
             )
         sealed = ("workloads",) if known.secret else ()
         whole = workloads is self._args.workloads
-        settings = parse(blocks, os.environ, file=known.where, sealed=sealed, whole=whole)
+        try:
+            settings = parse(blocks, os.environ, file=known.where, sealed=sealed, whole=whole)
+        except SettingsError as error:
+            if known.unknown and UNKNOWN in str(error):  # no text, so that nothing can stand for it
+                raise known.too_late() from None
+            raise
         for path in known.unknown:
             Log(self).warn(f"{known.where}: {path} is known only after `pulumi up`: this preview takes it to change")
         return settings

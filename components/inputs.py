@@ -59,12 +59,17 @@ class Resolver:
         if known:
             return self.value(value, path, standing_in=standing_in)
         if not standing_in:
-            raise UserError(
-                f"{self.where}: {path} is known only once `pulumi up` has made what it comes from, and nothing can be "
-                "planned without it: run `pulumi up --target` for that first"
-            )
+            self.unknown.append(path)
+            raise self.too_late()
         self.unknown.append(path)
         return UNKNOWN
+
+    def too_late(self) -> UserError:
+        """What is wrong where nothing can stand for the values that this preview can't know."""
+        return UserError(
+            f"{self.where}: {', '.join(self.unknown)} is known only once `pulumi up` has made what it comes from, and "
+            "nothing can be planned without it: run `pulumi up --target` for that first"
+        )
 
 
 def whole(node: Any) -> Any:  # noqa: ANN401

@@ -1,5 +1,7 @@
 """The arguments of the public components: each setting has one, and outputs among them are waited for."""
 
+import inspect
+import re
 from dataclasses import fields
 
 import pulumi
@@ -177,3 +179,39 @@ def test_a_workload_without_an_environment_is_refused_in_one_line(record):
             pulumi_slipway.Rolling("web", RollingArgs())
 
     record(program)
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        lambda later: RollingArgs(replicas=later),
+        lambda later: RollingArgs(port=later),
+        lambda later: CanaryArgs(steps=[{"weight": later}], step_checks=[]),
+    ],
+    ids=["replicas", "port", "a step's weight"],
+)
+def test_a_number_that_a_preview_cannot_know_is_refused_with_the_reason(environment, args):
+    def program(shop):
+        with pytest.raises(UserError, match=r"workload web: .* is known only once `pulumi up` has made") as error:
+            shop.plan("web", args(unknown()["HOST"]))
+        assert UNKNOWN not in str(error.value)
+
+    environment(program)
+
+
+def test_so_is_a_namespace(record):
+    def program():
+        with pytest.raises(pulumi.RunError, match="environment shop: namespace is known only once"):
+            environments.Environment("shop", EnvironmentArgs(namespace=unknown()["HOST"]))
+
+    record(program)
+
+
+@pytest.mark.parametrize(
+    "name", ["replicas", "port", "progress_deadline", "pre_stop", "termination_grace", "keep_releases"]
+)
+def test_a_default_that_an_argument_tells_is_the_settings(name):
+    source = inspect.getsource(RollingArgs.__mro__[1])
+    told = re.search(rf'\n    {name}: .*\n    """.*?Default (\d+)\.', source)
+    assert told
+    assert int(told[1]) == Workload.model_fields[name].default
