@@ -61,6 +61,17 @@ def removed(workloads: Collection[str], settings: Environment, state: LastState)
         raise UserError("\n".join(unsaid))
 
 
+def unknown(workloads: Iterable[Prepared], state: LastState) -> Iterator[str]:
+    """The workloads that run and that the state does not know, for a preview, which compares with the state."""
+    for one in workloads:
+        live = [it["metadata"] for (kind, _), it in one.world.objects.items() if kind == "Deployment"]
+        if live and not any(state.holds("Deployment", it) for it in live):
+            yield (
+                f"{one.subject.name} runs already, and the state that this preview compares with does not know it: "
+                "what is shown as new of it is there"
+            )
+
+
 def kept(workloads: Iterable[Prepared], settings: Environment, state: LastState) -> Iterator[str]:
     """What stays in the cluster though no source has it any more: data is deleted by somebody who names it."""
     here = {(it.wanted.kind, it.wanted.name) for one in workloads for it in one.extra_objects}

@@ -15,7 +15,7 @@ from pulumi_slipway.cluster.kinds import Kinds
 from pulumi_slipway.cluster.retry import briefly
 from pulumi_slipway.components.before_write import BeforeWrite
 from pulumi_slipway.components.log import Log
-from pulumi_slipway.components.ownership import kept, of_other_stacks, refuse_to_adopt, removed
+from pulumi_slipway.components.ownership import kept, of_other_stacks, refuse_to_adopt, removed, unknown
 from pulumi_slipway.components.prune import Left, contents, leftovers
 from pulumi_slipway.components.source import definition
 from pulumi_slipway.core.errors import UserError
@@ -104,6 +104,8 @@ class Planner:
                 self.log.info(line)
             refuse_immutable(prepared.values(), admission.explains)
             self._refuse_at_this_time(prepared, run, preview=preview)
+            for line in unknown(prepared.values(), self.before_write.state) if preview else ():
+                self.log.warn(line)
             if whole:
                 for line in kept(prepared.values(), settings, self.before_write.state):
                     self.log.warn(line)

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightkube import ApiError, Client
-from lightkube.models.meta_v1 import ObjectMeta
+from lightkube.models.meta_v1 import ObjectMeta, OwnerReference
 from lightkube.resources.core_v1 import ConfigMap
 
 from pulumi_slipway.core.keys import LEFT, PROVENANCE, RUNS
 from pulumi_slipway.core.packed import pack, unpack
-from pulumi_slipway.release import observe
+from pulumi_slipway.release import ledger, observe
 from pulumi_slipway.release.manifests import ownership
 
 _SIGNATURE = "4dabf18193072939515e22adb298388d"
@@ -82,10 +82,27 @@ def publish(  # noqa: PLR0917
     packed = pack(text)
     if len(packed) * 3 // 4 > LIMIT or len(text) > MOST:
         return False
-    metadata = ObjectMeta(name=name(stack), namespace=namespace, labels=ownership(environment), annotations=dict(said))
+    metadata = ObjectMeta(
+        name=name(stack),
+        namespace=namespace,
+        labels=ownership(environment),
+        annotations=dict(said),
+        ownerReferences=_ledgers(state, namespace),
+    )
     made = ConfigMap(metadata=metadata, binaryData={KEY: packed})
     client.apply(made, field_manager=FIELD_MANAGER, force=True)
     return True
+
+
+def _ledgers(state: Mapping[str, Any], namespace: str) -> list[OwnerReference]:
+    """The ledgers that this state holds: what it was left for is gone with the last of them, after a destroy."""
+    found = []
+    for it in (state.get("deployment") or {}).get("resources") or ():
+        metadata = (it.get("outputs") or {}).get("metadata") if it["type"] == "kubernetes:core/v1:ConfigMap" else None
+        if isinstance(metadata, dict) and str(metadata.get("name", "")).endswith(ledger.SUFFIX):
+            if metadata.get("namespace") == namespace and metadata.get("uid"):
+                found.append(OwnerReference("v1", "ConfigMap", str(metadata["name"]), str(metadata["uid"])))
+    return found
 
 
 def annotations(client: Client, namespace: str, stack: str) -> dict[str, str]:
