@@ -81,5 +81,6 @@ down: .venv      ## stop a sandbox; its images and logs stay (README)
 status: .venv    ## what runs in a sandbox
 	@$(PY) -m sandbox status --name $(NAME)
 
-shell: .venv     ## a shell inside a sandbox: kubectl, pulumi, curl of service addresses
-	@$(PY) -m sandbox exec --name $(NAME) -- bash
+shell: .venv     ## a shell inside a sandbox: kubectl, pulumi, slipway, curl of service addresses
+	@bin=$$($(PY) -c 'from demo.installed import environment; print(environment() / "bin")') && \
+	  $(PY) -m sandbox exec --name $(NAME) -- env SLIPWAY_BIN="$$bin" bash -c 'PATH="$$SLIPWAY_BIN:$$PATH" exec bash'

@@ -99,9 +99,10 @@ def _ledgers(state: Mapping[str, Any], namespace: str) -> list[OwnerReference]:
     found = []
     for it in (state.get("deployment") or {}).get("resources") or ():
         metadata = (it.get("outputs") or {}).get("metadata") if it["type"] == "kubernetes:core/v1:ConfigMap" else None
-        if isinstance(metadata, dict) and str(metadata.get("name", "")).endswith(ledger.SUFFIX):
-            if metadata.get("namespace") == namespace and metadata.get("uid"):
-                found.append(OwnerReference("v1", "ConfigMap", str(metadata["name"]), str(metadata["uid"])))
+        if not isinstance(metadata, dict) or metadata.get("namespace") != namespace or not metadata.get("uid"):
+            continue
+        if str(metadata.get("name", "")).endswith(ledger.SUFFIX):
+            found.append(OwnerReference("v1", "ConfigMap", str(metadata["name"]), str(metadata["uid"])))
     return found
 
 
