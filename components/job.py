@@ -38,7 +38,7 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
         metadata["annotations"].setdefault("pulumi.com/timeoutSeconds", str(limit + 60))
     bare = {key: value for key, value in manifest.items() if key not in ("metadata", "status")}
     whole = {**bare, "metadata": metadata}
-    admitted = not one.stays and planned.explains("Job", whole, one.live)
+    admitted = not one.stays and not failed(one.live) and planned.explains("Job", whole, one.live)
     wanted = declared(whole, one.live, by=planned.prepared.by, admitted=admitted)
     more = pulumi.ResourceOptions()
     if one.stays:

@@ -45,7 +45,9 @@ class Admission:
         made = self.kinds.apply_dry(whole, MANAGER)
         if made is not None:
             return _content(made, compared) == _content(live, compared)
-        there = self.written(kind, metadata) if kind == "Deployment" else None
+        if kind != "Deployment":
+            return False
+        there = self.written(kind, metadata)
         template = all(path.startswith("spec.template.") for path in differs) and _release(wanted) == _release(live)
         return template and there is not None and there["spec"]["template"] == live["spec"]["template"]
 

@@ -49,7 +49,7 @@ def test_the_workloads_of_an_environment_are_blocks():
 
 
 def test_a_misspelt_argument_in_a_block_is_refused():
-    with pytest.raises(UserError, match=r"^shop\.web: replica: unknown; there are annotations, args, .*replicas"):
+    with pytest.raises(UserError, match=r"^shop\.web: replica: unknown; there are adopt, annotations, .*replicas"):
         plugin._args(EnvironmentArgs, {"workloads": {"web": {"replica": 2.0}}}, "shop")
 
 
