@@ -16,9 +16,9 @@ def test_a_release_is_moved_whole_or_not_at_all(project, namespace, images, admi
     project.configure(stack(namespace, myapp=under(strategy, replicas=2))).up(SLIPWAY_IMAGE=images.v1).expect()
     project.up(SLIPWAY_IMAGE=images.v2).expect()
     project.up().expect()
-    flags = [("--target", "ledger")]
-    if strategy == "blueGreen":
-        flags += [("--exclude", "service"), ("--target", "service"), ("--exclude", "blue"), ("--target", "green")]
+    # `--target` of the ledger alone ends with the engine's "Duplicate resource URN", before anything is written: what
+    # it takes from the last state instead it has taken before the program can say so.
+    flags = [("--exclude", "service")] if strategy == "blueGreen" else []
     flags += [("--exclude", "ledger")]  # the last write: without a preview it is seen only once users have moved
     before, image = objects(admin, namespace), {"SLIPWAY_IMAGE": images.v1}
     with load("myapp") as run:
