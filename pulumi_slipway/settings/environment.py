@@ -88,7 +88,7 @@ class Environment(Model):
     windows: tuple[Window, ...] = ()
     """The only times in which releases come here, where there are any. Default: any time."""
     notices: tuple[Notice, ...] = ()
-    """Who is told what became of a release, by `slipway up` and the other jobs of the pipeline. Default: nobody."""
+    """Who is told what became of a release, by `slipway up` and the other jobs of the pipeline. Default: none."""
     labels: Labels = Field(default_factory=dict)
     """Labels for every object of the environment. Default: none."""
     remove: tuple[DnsLabel, ...] = ()

@@ -34,6 +34,8 @@ def start(request, tmp_path):
         return subprocess.Popen(
             [*request.param, "-c", text], env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             cwd=tmp_path / "project", start_new_session=True,
+            # Tests that were started in the background ignore it, and a shell can't trap what it was given as ignored.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )  # fmt: skip
 
     return start
