@@ -35,7 +35,7 @@ def start(request, tmp_path):
             [*request.param, "-c", text], env=environ, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             cwd=tmp_path / "project", start_new_session=True,
             # Tests that were started in the background ignore it, and a shell can't trap what it was given as ignored.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  no threads here
         )  # fmt: skip
 
     return start
