@@ -67,7 +67,7 @@ def job(name: str, one: ExtraObject, planned: Planned, opts: pulumi.ResourceOpti
             _delete(planned, one)
             Kinds(planned.client).apply(subject.namespace, wanted, MANAGER)
 
-    works = Works([clear, lambda _: watch.begin()], update=[again], kept=admitted and not failed(one.live))
+    works = Works([clear, lambda _: watch.begin()], update=[again], kept=admitted)
     opts = pulumi.ResourceOptions.merge(opts, more)
     return [KubernetesObject("Job", one.resource_name(name), wanted, planned.before_write, works, opts)]
 

@@ -81,8 +81,7 @@ class Planner:
         settings, preview, kinds = self.settings, pulumi.runtime.is_dry_run(), Kinds(self.client)
         admission = Admission(kinds, self.before_write.state.written)
         subjects = self._subjects(workloads)
-        server = self.client.config.cluster.server if self.client.config.cluster else ""
-        self.before_write.workloads.claim(server, settings.namespace, subjects, settings.name)
+        self.before_write.workloads.claim(cluster.server_of(self.client), settings.namespace, subjects, settings.name)
         refuse_shared_objects(subjects.values())
         refuse_shared_pods(subjects.values())
         refuse_own_names([*subjects.values()])

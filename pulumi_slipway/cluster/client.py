@@ -78,9 +78,9 @@ def _content(given: str | None) -> dict[str, Any] | None:
 
 def refuse_another(client: Client, server: str | None) -> None:
     """Raises PreflightError where the kubeconfig is of another API server than this one; None: any will do."""
-    if server and _server(client).rstrip("/") != server.rstrip("/"):
+    if server and server_of(client).rstrip("/") != server.rstrip("/"):
         raise PreflightError(
-            f"the kubeconfig is of {_server(client)}, and slipway:environment.server is {server}: use that cluster's "
+            f"the kubeconfig is of {server_of(client)}, and slipway:environment.server is {server}: use that cluster's "
             "kubeconfig; in a GitLab job see who has set KUBECONFIG_FILE"
         )
 
@@ -110,7 +110,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
             raise PreflightError(f"the kubeconfig's way to sign in fails: {_reason(error)}") from None
         except (KeyError, ValueError):
             raise PreflightError(
-                f"what answers at {_server(client)} is no Kubernetes API server: check the server in the kubeconfig"
+                f"what answers at {server_of(client)} is no Kubernetes API server: check the server in the kubeconfig"
             ) from None
     if lacking and exists is not False:
         if exists is None and len(lacking) == len(wanted):
@@ -128,7 +128,7 @@ def check(client: Client, namespace: str, needed: Iterable[Right]) -> bool:
 @contextmanager
 def as_preflight_error(client: Client) -> Iterator[None]:
     """Turns what the API server refuses or does not answer within the block into a PreflightError."""
-    server = _server(client)
+    server = server_of(client)
     try:
         yield
     except httpx2.HTTPStatusError as error:
@@ -174,7 +174,8 @@ def _exists(client: Client, namespace: str) -> bool | None:
     return True
 
 
-def _server(client: Client) -> str:
+def server_of(client: Client) -> str:
+    """The address of its API server, for people and for comparing; "?" where it has none."""
     return client.config.cluster.server if client.config.cluster else "?"
 
 

@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -97,16 +98,11 @@ def tell(found: Sequence[News], notices: Sequence[Notice], environ: Mapping[str,
             threads.append(threading.Thread(target=_tell, args=arguments, daemon=True, name=arguments[0]))
     for thread in threads:
         thread.start()
-    end = threading.Event()
-    timer = threading.Timer(ALL_SECONDS, end.set)
-    timer.daemon = True
-    timer.start()
+    deadline = time.monotonic() + ALL_SECONDS
     for thread in threads:
-        while thread.is_alive() and not end.is_set():
-            thread.join(0.05)
+        thread.join(max(0.0, deadline - time.monotonic()))
         if thread.is_alive():
             engine.say(f"warning: {thread.name}: has not taken the notice after {ALL_SECONDS:g} s; the release stands")
-    timer.cancel()
 
 
 def _tell(name: str, receiver: Notice, found: Sequence[News], environ: Mapping[str, str]) -> None:
